@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/inputs"
+	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/spf13/cobra"
+)
+
+func newLock(g *global) *cobra.Command {
+	var update []string
+	cmd := &cobra.Command{
+		Use:   "lock [DIRECTORY]",
+		Short: "write twice.lock: every input by hash",
+		Long: `Lock resolves what the workspace asks for (twice.toml, rust-toolchain.toml,
+Cargo.lock) to bytes: the toolchain's components, Debian packages, git
+dependencies, each by SHA-256. Pins that still answer stay as they are; --update
+moves one of them to what upstream has now.
+
+What upstream signs is checked (Debian's release file, with the archive's keys),
+and the lock records who vouched for each input. What nobody signed is recorded
+as trust on first use.`,
+		Example: `  twice lock
+  twice lock --update toolchain`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	cmd.Flags().StringSliceVar(&update, "update", nil, "move a pin: toolchain, builder, base, engine, git, all")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		dir := spec(args)
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fault.Hint(fmt.Errorf("%s is not a directory", dir), "only a workspace in a directory has a twice.lock")
+		}
+		p, err := g.newProgress()
+		if err != nil {
+			return err
+		}
+		tools, err := g.tools(p)
+		if err != nil {
+			return err
+		}
+		p.Start("lock")
+		defer p.pause(false)
+		proj, err := resolve.Open(cmd.Context(), tools, dir, resolve.Options{Dirty: true, Offline: g.offline})
+		if err != nil {
+			return err
+		}
+		defer proj.Close()
+		l, err := proj.Relock(cmd.Context(), tools, update)
+		if err != nil {
+			return err
+		}
+		return writeLock(cmd, filepath.Join(dir, lock.Name), l)
+	}
+	return cmd
+}
+
+func writeLock(cmd *cobra.Command, name string, l *lock.Lock) error {
+	data := l.Format()
+	before, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the present lock: %w", err)
+	}
+	if bytes.Equal(before, data) {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is up to date\n", name)
+		return nil
+	}
+	if err := replaceFile(name, data); err != nil {
+		return fmt.Errorf("writing the lock: %w", err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "written  %s\n", name)
+	fmt.Fprintf(cmd.OutOrStdout(), "  rust %s, vouched for by %s\n", l.Toolchain.Channel, l.Toolchain.Vouched)
+	for _, im := range l.Images {
+		fmt.Fprintf(cmd.OutOrStdout(), "  %s: %d packages of Debian %s, vouched for by %s\n", im.Name, len(im.Packages), im.Release, im.InRelease.Signer)
+	}
+	for _, b := range l.Bases {
+		fmt.Fprintf(cmd.OutOrStdout(), "  %s, vouched for by %s\n", b.Name, b.Vouched)
+	}
+	for _, x := range l.Git {
+		fmt.Fprintf(cmd.OutOrStdout(), "  %s at %.12s, vouched for by %s\n", x.URL, x.Commit, lock.Unsigned)
+	}
+	return nil
+}
+
+// replaceFile writes a file in one step.
+func replaceFile(name string, data []byte) error {
+	return writeWhole(name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+func newFetch(g *global) *cobra.Command {
+	var src sourceFlags
+	cmd := &cobra.Command{
+		Use:   "fetch [SOURCE]",
+		Short: "bring every input into the store",
+		Long: `Fetch brings what a build needs into the store, each file checked against its
+hash while it arrives. Afterwards verify --offline needs no network.`,
+		Example: "  twice fetch crate:ripgrep@15.1.0",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	src.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p, err := g.newProgress()
+		if err != nil {
+			return err
+		}
+		tools, err := g.tools(p)
+		if err != nil {
+			return err
+		}
+		p.Start("fetch")
+		defer p.pause(false)
+		return fetchAll(cmd.Context(), cmd, tools, spec(args), src.options(g))
+	}
+	return cmd
+}
+
+func fetchAll(ctx context.Context, cmd *cobra.Command, tools resolve.Tools, spec string, opt resolve.Options) error {
+	proj, err := resolve.Open(ctx, tools, spec, opt)
+	if err != nil {
+		return err
+	}
+	defer proj.Close()
+	if err := proj.UseLock(ctx, tools); err != nil {
+		return err
+	}
+	if err := inputs.Fetch(ctx, tools, proj); err != nil {
+		return err
+	}
+	// Composing proves that nothing is missing, and fetches a toolchain that
+	// is not installed here.
+	if _, err := inputs.Compose(ctx, tools, proj); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "fetched  %s\n", proj.Summary())
+	return err
+}

@@ -1,0 +1,76 @@
+// Command twice builds a Cargo workspace hermetically, twice, and says whether
+// the results are the same bits.
+//
+// Exit status: 0 when what was asked for was done, or the builds agree; 1 when
+// the builds differ; 2 when there is no verdict, or the command failed.
+//
+// Results go to standard output, progress and errors to standard error. An
+// error is one line, "twice: error: …", and where something can be done about
+// it a second, "twice: hint: …".
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/craton-co/twice/internal/engine/embedded"
+	"github.com/craton-co/twice/internal/fault"
+)
+
+func main() {
+	if embedded.IsChild() {
+		os.Exit(embedded.ServeMain())
+	}
+	os.Exit(run(os.Args[1:]))
+}
+
+// exitError is an exit status without a message: the output has said it all.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// errInterrupted is why a context ends when somebody presses Ctrl-C.
+var errInterrupted = errors.New("interrupted")
+
+func run(args []string) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+		<-signals // a second one ends the program as it would any other
+		os.Exit(2)
+	}()
+	cmd := newRoot()
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	var code exitError
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	printError(err)
+	return 2
+}
+
+func printError(err error) {
+	fmt.Fprintf(os.Stderr, "twice: error: %s\n", oneLine(err.Error()))
+	if h := fault.HintOf(err); h != "" {
+		fmt.Fprintf(os.Stderr, "twice: hint: %s\n", oneLine(h))
+	}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

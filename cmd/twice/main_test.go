@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The scripts in testdata say what the command does. Those that build
+// programs are in testdata/engine: they need root, and the registries of
+// crates and of Debian packages (TWICE_TEST_NETWORK=1, which scripts/test sets).
+
+// twiceBinary is the real program, without the race detector: the engine
+// starts it again, and composes a gigabyte with it.
+var twiceBinary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "twice-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	twiceBinary = filepath.Join(dir, "twice")
+	build := exec.Command("go", "build", "-o", twiceBinary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building twice: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, params("testdata", func(env *testscript.Env) error {
+		env.Setenv("TWICE_CACHE", filepath.Join(env.WorkDir, "cache"))
+		return nil
+	}))
+}
+
+func TestEngineScripts(t *testing.T) {
+	switch {
+	case testing.Short():
+		t.Skip("builds programs: left out of the short form")
+	case os.Getuid() != 0:
+		t.Skip("the embedded engine needs root")
+	case os.Getenv("TWICE_TEST_NETWORK") != "1":
+		t.Skip("needs the registries of crates and Debian packages: set TWICE_TEST_NETWORK=1")
+	}
+	// One cache for all scripts: what is fetched and composed is the same.
+	cache := os.Getenv("TWICE_TEST_CACHE")
+	if cache == "" {
+		cache = t.TempDir()
+	}
+	testscript.Run(t, params("testdata/engine", func(env *testscript.Env) error {
+		env.Setenv("TWICE_CACHE", cache)
+		return nil
+	}))
+}
+
+func params(dir string, setup func(*testscript.Env) error) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
+		// Scripts that build share one engine, which one process at a time uses.
+		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", filepath.Dir(twiceBinary)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			root, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			env.Setenv("ROOT", root)
+			env.Setenv("RUSTUP_HOME", rustupHome())
+			env.Setenv("TMPDIR", os.TempDir())
+			for _, v := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+				if x, ok := os.LookupEnv(v); ok {
+					env.Setenv(v, x)
+				}
+			}
+			env.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+			return setup(env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"commit":       cmdCommit,
+			"flip":         cmdFlip,
+			"nothing-left": cmdNothingLeft,
+		},
+	}
+}
+
+func rustupHome() string {
+	if h := os.Getenv("RUSTUP_HOME"); h != "" {
+		return h
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".rustup")
+}
+
+// commit DIR makes a git repository of a directory: one commit, always the
+// same author and time.
+func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: commit DIR")
+	}
+	for _, c := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-q", "-m", "all"}} {
+		cmd := exec.Command("git", c...)
+		cmd.Dir = ts.MkAbs(args[0])
+		cmd.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "GIT_CONFIG_GLOBAL=" + os.DevNull, "HOME=/nonexistent",
+			"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_AUTHOR_DATE=1700000000 +0000",
+			"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org", "GIT_COMMITTER_DATE=1700000000 +0000",
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			ts.Fatalf("git %v: %v\n%s", c, err, out)
+		}
+	}
+}
+
+// flip FILE OFFSET changes one bit of one byte. A negative offset counts from
+// the end.
+func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE OFFSET")
+	}
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(data)
+	}
+	data[at] ^= 1
+	ts.Check(os.Chmod(name, 0o644))
+	ts.Check(os.WriteFile(name, data, 0o644))
+}
+
+// nothing-left fails if an engine's process or mount is there, or a scratch
+// folder in the cache.
+func cmdNothingLeft(ts *testscript.TestScript, neg bool, args []string) {
+	cache := ts.Getenv("TWICE_CACHE")
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	ts.Check(err)
+	if strings.Contains(string(mounts), cache) {
+		ts.Fatalf("a mount is left behind:\n%s", mounts)
+	}
+	left, err := filepath.Glob(filepath.Join(cache, "scratch", "*"))
+	ts.Check(err)
+	if len(left) > 0 {
+		ts.Fatalf("left behind: %v", left)
+	}
+	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	ts.Check(err)
+	for _, p := range procs {
+		if data, err := os.ReadFile(p); err == nil && strings.HasPrefix(string(data), "twice-engine") {
+			ts.Fatalf("an engine is left behind: %s", p)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// global are the flags that every command has.
+type global struct {
+	offline  bool
+	noMirror bool
+	quiet    bool
+	json     bool
+	progress string
+}
+
+func newRoot() *cobra.Command {
+	var g global
+	root := &cobra.Command{
+		Use:   "twice",
+		Short: "build a Cargo workspace twice and prove that the results are the same bits",
+		Long: `Twice builds a Cargo workspace hermetically, twice, and says whether the
+results are the same bits: binaries, rlibs, release archives and the image.`,
+		Example: `  twice verify crate:ripgrep@15.1.0    # a published crate
+  twice verify .                       # the workspace in this folder`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		CompletionOptions: cobra.CompletionOptions{
+			HiddenDefaultCmd: true,
+		},
+	}
+	root.SetVersionTemplate("twice {{.Version}}\n")
+	f := root.PersistentFlags()
+	f.BoolVar(&g.offline, "offline", false, "fetch nothing: an input that the store lacks is an error")
+	f.BoolVar(&g.noMirror, "no-mirror", false, "fetch from upstream addresses only")
+	f.BoolVarP(&g.quiet, "quiet", "q", false, "print the result and nothing else")
+	f.BoolVar(&g.json, "json", false, "print the result as JSON")
+	f.StringVar(&g.progress, "progress", "auto", "how builds are shown: auto, tty, plain, lines, none")
+	root.AddCommand(newVerify(&g), newBuild(&g), newInit(), newLock(&g), newFetch(&g), newPlan(&g), newImage(&g), newNormalize(&g))
+	return root
+}
+
+// version is the module's, as Go recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,5 @@
+use std::process;
+
+fn main() {
+    println!("cargo::rustc-env=EMBEDDED={}", process::id());
+}

@@ -1,0 +1,37 @@
+package compare
+
+// Limits bound what hostile input can cost. The zero value of a field means
+// its default.
+type Limits struct {
+	Depth    int   // containers in containers; default 8
+	Expand   int64 // bytes decompressed or spooled, in all; default 32 GiB
+	Entries  int   // parts of one container; default 400000
+	Findings int   // parts reported of one container; default 20
+	Ranges   int   // ranges reported of one part; default 8
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Depth == 0 {
+		l.Depth = 8
+	}
+	if l.Expand == 0 {
+		l.Expand = 32 << 30
+	}
+	if l.Entries == 0 {
+		l.Entries = 400_000
+	}
+	if l.Findings == 0 {
+		l.Findings = 20
+	}
+	if l.Ranges == 0 {
+		l.Ranges = 8
+	}
+	return l
+}
+
+const (
+	maxText     = 8 << 20  // a longer text or JSON document is compared as bytes
+	maxManifest = 4 << 20  // OCI's own recommendation for a manifest
+	maxSymtab   = 64 << 20 // a longer symbol or string table is not searched
+	maxInMemory = 4 << 20  // spooled parts above this go to a file
+)

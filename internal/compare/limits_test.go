@@ -1,0 +1,137 @@
+package compare
+
+import (
+	"archive/zip"
+	"bytes"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLimits(t *testing.T) {
+	bomb := func(last byte) []byte { // 64 MiB of zeros and a byte
+		return append(make([]byte, 64<<20), last)
+	}
+	var many, other []file2
+	for i := range 100 {
+		n := string(rune('a'+i/10)) + string(rune('a'+i%10))
+		many, other = append(many, file2{n, "x", 0}), append(other, file2{n, "y", 0})
+	}
+	nested := func(s string) []byte {
+		p := []byte(s)
+		for range 20 {
+			p = gz(t, p, 1)
+		}
+		return p
+	}
+	for _, c := range []struct {
+		name string
+		a, b []byte
+		lim  Limits
+		note string
+	}{
+		{"a gzip bomb", gz(t, bomb(1), 9), gz(t, bomb(2), 9), Limits{Expand: 1 << 20}, "compared as bytes, not as gzip: A: more content than the limit allows"},
+		{"a zstd bomb", zst(t, bomb(1)), zst(t, bomb(2)), Limits{Expand: 1 << 20}, "compared as bytes, not as zstd: A: more content than the limit allows"},
+		{"a zip bomb", zipOf(t, zip.Deflate, file2{"x", string(bomb(1)), 0}), zipOf(t, zip.Deflate, file2{"x", string(bomb(2)), 0}), Limits{Expand: 1 << 20},
+			"compared as bytes, not as zip: A: more content than the limit allows"},
+		{"many entries", tarOf(t, many...), tarOf(t, other...), Limits{Entries: 50}, "compared as bytes, not as tar: A: too many entries"},
+		{"many zip entries", zipOf(t, zip.Store, many...), zipOf(t, zip.Store, other...), Limits{Entries: 50}, "compared as bytes, not as zip: A: too many entries"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, err := Readers(t.Context(), "f", bytes.NewReader(c.a), int64(len(c.a)), bytes.NewReader(c.b), int64(len(c.b)), c.lim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Note != c.note {
+				t.Errorf("got  %s\nwant %s", f.Note, c.note)
+			}
+		})
+	}
+	f := diffBytes(t, "f", nested("a"), nested("b"))
+	for len(f.Parts) > 0 {
+		f = f.Parts[0]
+	}
+	if f.Note != "not looked into: nested too deeply" {
+		t.Errorf("nested: %s", f.Note)
+	}
+	if f := diffBytes(t, "f", tarOf(t, many...), tarOf(t, other...)); len(f.Parts) != 20 || f.More != 80 {
+		t.Errorf("%d parts and %d more", len(f.Parts), f.More)
+	}
+}
+
+// TestBrokenELF cuts and damages a program in many ways: each is compared, as
+// bytes if need be.
+func TestBrokenELF(t *testing.T) {
+	good := cc(t, strings.ReplaceAll(program, "%s", "1"))
+	for n := 0; n < len(good); n += 97 {
+		if f := diffBytes(t, "f", good, good[:n]); f.First() == nil {
+			t.Errorf("cut at %d: no difference", n)
+		}
+	}
+	for at := range 64 { // the header
+		bad := bytes.Clone(good)
+		bad[at] ^= 0xff
+		if f := diffBytes(t, "f", good, bad); f.First() == nil {
+			t.Errorf("byte %d: no difference", at)
+		}
+	}
+}
+
+// TestSpeed holds the promise of a second for two programs of 27 MB that differ
+// in many places, and that memory does not grow with them.
+func TestSpeed(t *testing.T) {
+	big := cc(t, "char data[27000000] = {1};\n"+strings.ReplaceAll(program, "%s", "1"))
+	other := bytes.Clone(big)
+	for i := 20_000; i < 26_000_000; i += 1000 {
+		other[i]++
+	}
+	start := time.Now()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f := diffBytes(t, "f", big, other)
+	runtime.ReadMemStats(&after)
+	took := time.Since(start)
+	if d := f.First(); d == nil || d.Section != ".data" || d.Count != maxCount {
+		t.Errorf("%+v", d)
+	}
+	if took > time.Second {
+		t.Errorf("took %v", took)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("%d bytes were allocated", n)
+	}
+	t.Logf("%d bytes in %v", len(big), took)
+}
+
+func FuzzReaders(f *testing.F) {
+	one, other := []file2{{"a", "hello", 0}, {"b", "\x7fELF", 1}}, []file2{{"a", "hullo", 0}, {"b", "\x7fELF", 2}}
+	f.Add(tarOf(f, one...), tarOf(f, other...))
+	f.Add(gz(f, tarOf(f, one...), 6), gz(f, tarOf(f, other...), 6))
+	f.Add(zst(f, []byte("hello")), zst(f, []byte("hullo")))
+	f.Add(zipOf(f, zip.Deflate, one...), zipOf(f, zip.Deflate, other...))
+	f.Add(tarOf(f, layoutOf(f, `{"a":1}`, []byte("x"))...), tarOf(f, layoutOf(f, `{"a":2}`, []byte("y"))...))
+	f.Add([]byte("!<arch>\n"+arMember("x/", "0", "abc")), []byte("!<arch>\n"+arMember("x/", "0", "abd")))
+	f.Add([]byte(`{"a":[1,2]}`), []byte(`{"a":[1,3]}`))
+	lim := Limits{Expand: 1 << 20, Entries: 1000}
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		got, err := Readers(t.Context(), "f", bytes.NewReader(a), int64(len(a)), bytes.NewReader(b), int64(len(b)), lim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(a, b) != (got == nil) {
+			t.Fatalf("equal: %v, finding: %+v", bytes.Equal(a, b), got)
+		}
+		if got == nil {
+			return
+		}
+		for _, d := range got.Differences(1000) {
+			if len(d.A) > maxShown || len(d.B) > maxShown || d.Before > len(d.A) || d.Before > len(d.B) || !bytes.Equal(d.A[:d.Before], d.B[:d.Before]) || d.Offset < 0 || d.Length < 0 || d.Count < 1 {
+				t.Fatalf("%+v", d)
+			}
+		}
+		if got.First() == nil {
+			t.Fatalf("no difference in %+v", got)
+		}
+	})
+}

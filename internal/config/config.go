@@ -1,0 +1,149 @@
+// Package config reads twice.toml: what a project wants built.
+//
+// The file stands beside the workspace's Cargo.toml and is TOML 1.0. Every
+// key is optional; a project without the file gets what `twice init` would
+// write for it (see Default). An unknown key is an error, so that a typing
+// mistake can't switch a setting off silently. Errors name file and line.
+//
+//	epoch = 1763769600            # seconds since 1970, for a directory without git
+//
+//	[toolchain]
+//	channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin
+//	components = ["rustfmt"]      # beside rustc, cargo and rust-std
+//
+//	[builder]
+//	image    = "builder-rust"     # a definition in images/
+//	packages = ["cmake"]          # more Debian packages
+//
+//	[[build]]
+//	name     = "ripgrep"          # default: the package; the sources lie in /build/<name>
+//	packages = ["ripgrep"]        # cargo's --package
+//	bins     = ["rg"]             # default: every binary of these packages
+//	features = ["pcre2"]
+//	default-features = true
+//	target   = "x86_64-unknown-linux-gnu"
+//	profile  = "release"
+//	rlibs    = true               # compare every .rlib too
+//	env      = { NAME = "value" } # what the build may see beside the fixed environment
+//
+//	[[image]]
+//	build      = "ripgrep"        # default: the only build
+//	base       = "runtime-cc"     # a definition in images/, "scratch", or name@sha256:…
+//	entrypoint = ["/usr/bin/rg"]  # default: the first binary
+//	user       = "65532:65532"
+//	files      = { "wit" = "/usr/share/ripgrep/wit" }
+//	driver-libraries = ["libcuda.so.1"]  # supplied by the host's driver at run time
+//
+//	[archive]
+//	formats = ["tar.gz"]          # also tar.zst and zip
+//	files   = ["LICENSE*", "README.md"]
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Name is the file's name, beside Cargo.toml.
+const Name = "twice.toml"
+
+// File is a decoded twice.toml.
+type File struct {
+	// Epoch is the time of every file written, in seconds since 1970, for
+	// sources that have no time of their own. Nil: not said.
+	Epoch     *int64    `toml:"epoch,omitempty" json:"epoch,omitempty"`
+	Toolchain Toolchain `toml:"toolchain,omitempty" json:"toolchain"`
+	Builder   Builder   `toml:"builder,omitempty" json:"builder"`
+	Builds    []Build   `toml:"build,omitempty" json:"build"`
+	Images    []Image   `toml:"image,omitempty" json:"image"`
+	Archive   Archive   `toml:"archive,omitempty" json:"archive"`
+}
+
+// Toolchain is what rust-toolchain.toml says, or what overrides it.
+type Toolchain struct {
+	Channel    string   `toml:"channel,omitempty" json:"channel,omitempty"`
+	Components []string `toml:"components,omitempty" json:"components,omitempty"`
+}
+
+// Builder is the image that the build runs in.
+type Builder struct {
+	Image    string   `toml:"image,omitempty" json:"image,omitempty"`
+	Packages []string `toml:"packages,omitempty" json:"packages,omitempty"`
+}
+
+// Build is one run of cargo.
+type Build struct {
+	Name            string            `toml:"name,omitempty" json:"name"`
+	Packages        []string          `toml:"packages,omitempty" json:"packages,omitempty"`
+	Bins            []string          `toml:"bins,omitempty" json:"bins,omitempty"`
+	Features        []string          `toml:"features,omitempty" json:"features,omitempty"`
+	DefaultFeatures *bool             `toml:"default-features,omitempty" json:"default_features,omitempty"`
+	Target          string            `toml:"target,omitempty" json:"target"`
+	Profile         string            `toml:"profile,omitempty" json:"profile"`
+	Rlibs           *bool             `toml:"rlibs,omitempty" json:"rlibs,omitempty"`
+	Env             map[string]string `toml:"env,omitempty" json:"env,omitempty"`
+}
+
+// NoDefaultFeatures reports whether cargo gets --no-default-features.
+func (b Build) NoDefaultFeatures() bool { return b.DefaultFeatures != nil && !*b.DefaultFeatures }
+
+// CompareRlibs reports whether every .rlib is an artefact; it is by default.
+func (b Build) CompareRlibs() bool { return b.Rlibs == nil || *b.Rlibs }
+
+// Image is one runtime image.
+type Image struct {
+	Build           string            `toml:"build,omitempty" json:"build"`
+	Base            string            `toml:"base,omitempty" json:"base"`
+	Entrypoint      []string          `toml:"entrypoint,omitempty" json:"entrypoint,omitempty"`
+	Cmd             []string          `toml:"cmd,omitempty" json:"cmd,omitempty"`
+	User            string            `toml:"user,omitempty" json:"user,omitempty"`
+	WorkingDir      string            `toml:"working-dir,omitempty" json:"working_dir,omitempty"`
+	Env             map[string]string `toml:"env,omitempty" json:"env,omitempty"`
+	Labels          map[string]string `toml:"labels,omitempty" json:"labels,omitempty"`
+	Expose          []string          `toml:"expose,omitempty" json:"expose,omitempty"`
+	Files           map[string]string `toml:"files,omitempty" json:"files,omitempty"`
+	DriverLibraries []string          `toml:"driver-libraries,omitempty" json:"driver_libraries,omitempty"`
+}
+
+// Archive is how release archives are made; it holds for every build.
+type Archive struct {
+	Formats []string `toml:"formats,omitempty" json:"formats,omitempty"`
+	Files   []string `toml:"files,omitempty" json:"files,omitempty"`
+}
+
+// Build returns the build of that name.
+func (f *File) Build(name string) (Build, bool) {
+	i := slices.IndexFunc(f.Builds, func(b Build) bool { return b.Name == name })
+	if i < 0 {
+		return Build{}, false
+	}
+	return f.Builds[i], true
+}
+
+// InputsDigest identifies those settings that decide which inputs a lock
+// must hold: a lock that answers other settings is stale. Settings that
+// only shape the build or the image are not in it.
+func (f *File) InputsDigest() digest.Digest {
+	var bases []string
+	for _, im := range f.Images {
+		bases = append(bases, im.Base)
+	}
+	slices.Sort(bases)
+	var targets []string
+	for _, b := range f.Builds {
+		targets = append(targets, b.Target)
+	}
+	slices.Sort(targets)
+	text := fmt.Sprintf("twice inputs v1\ntoolchain %q %q\nbuilder %q %q\nbases %q\ntargets %q\n",
+		f.Toolchain.Channel, sorted(f.Toolchain.Components), f.Builder.Image, sorted(f.Builder.Packages),
+		slices.Compact(bases), slices.Compact(targets))
+	return digest.FromString(text)
+}
+
+func sorted(s []string) []string {
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return s
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/google/go-cmp/cmp"
+)
+
+// The example in the help text is a valid file, and means what it says.
+func TestReferenceParses(t *testing.T) {
+	f, err := Parse([]byte(Reference))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Builds[0].Bins[0] != "rg" || f.Images[0].DriverLibraries[0] != "libcuda.so.1" || *f.Epoch != 1763769600 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestFormatRoundTrip(t *testing.T) {
+	f, err := Parse([]byte(Reference))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := f.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse(text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if d := cmp.Diff(f, again); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestErrorsNameTheLine(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"[toolchain]\nchanel = \"1.95.0\"\n", "twice.toml:2: unknown key toolchain.chanel"},
+		{"\n[[build]\n", "twice.toml:2: "},
+		{"[builder]\npackages = [\"cmake\",\n  \"CMake\"]\n", `twice.toml:3: "CMake" is not the name of a Debian package`},
+		{"[[build]]\nname = \"../x\"\n", `twice.toml:2: "../x" can't be a name`},
+		{"[[build]]\nname = \"a\"\n[[build]]\nname = \"a\"\n", `two builds are called "a"`},
+		{"[[build]]\nfeatures = [\"a b\"]\n", "twice.toml:2: "},
+		{"[[build]]\ntarget = \"x86\"\n", "twice.toml:2: "},
+		{"[[build]]\nenv = { CARGO_HOME = \"/x\" }\n", "twice.toml:2: CARGO_HOME can't be set: the build's fixed environment has it"},
+		{"[[build]]\nenv = { \"a-b\" = \"/x\" }\n", "not the name of an environment variable"},
+		{"[[image]]\nuser = \"root\"\n", "twice.toml:2: "},
+		{"[[image]]\nexpose = [\"http\"]\n", "twice.toml:2: "},
+		{"[[image]]\nbuild = \"x\"\n", `there is no build called "x"`},
+		{"[[image]]\nbase = \"a@sha256:12\"\n", "twice.toml:2: base"},
+		{"[[image]]\nfiles = { \"../x\" = \"/x\" }\n", "not a path inside the workspace"},
+		{"[[image]]\nfiles = { \"x\" = \"x\" }\n", "not an absolute path"},
+		{"[archive]\nformats = [\"rar\"]\n", "twice.toml:2: "},
+		{"[archive]\nfiles = [\"/etc/*\"]\n", "twice.toml:2: "},
+		{"epoch = -1\n", "twice.toml:1: epoch"},
+	} {
+		_, err := Parse([]byte(c.text))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.text, err, c.want)
+		}
+	}
+	_, err := Parse([]byte("x = 1\n"))
+	if fault.HintOf(err) == "" {
+		t.Error("an unknown key has no hint")
+	}
+}
+
+// A lock goes stale by what decides inputs, and by nothing else.
+func TestInputsDigest(t *testing.T) {
+	parse := func(s string) *File {
+		f, err := Parse([]byte(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	base := "[toolchain]\nchannel=\"1.95.0\"\n[[build]]\nname=\"a\"\n[[image]]\nbase=\"runtime-cc\"\n"
+	d := parse(base).InputsDigest()
+	for _, same := range []string{
+		base + "user = \"0\"\n",
+		strings.Replace(base, `name="a"`, "name=\"b\"\nfeatures=[\"x\"]", 1),
+		base + "[archive]\nformats=[\"zip\"]\n",
+	} {
+		if parse(same).InputsDigest() != d {
+			t.Errorf("%q needs no other inputs", same)
+		}
+	}
+	for _, other := range []string{
+		strings.Replace(base, "1.95.0", "1.96.0", 1),
+		strings.Replace(base, "runtime-cc", "scratch", 1),
+		base + "[builder]\npackages=[\"cmake\"]\n",
+		strings.Replace(base, `name="a"`, "name=\"a\"\ntarget=\"aarch64-unknown-linux-gnu\"", 1),
+	} {
+		if parse(other).InputsDigest() == d {
+			t.Errorf("%q needs other inputs", other)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(Reference)
+	f.Add("[[build]]\nname='x'\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		if file, err := Parse([]byte(s)); err == nil {
+			file.InputsDigest()
+		}
+	})
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Reference is the annotated example that the package comment shows, for help
+// texts.
+const Reference = `  epoch = 1763769600            # seconds since 1970, for a directory without git
+
+  [toolchain]
+  channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin
+  components = ["rustfmt"]      # beside rustc, cargo and rust-std
+
+  [builder]
+  image    = "builder-rust"
+  packages = ["cmake"]          # more Debian packages
+
+  [[build]]
+  name     = "ripgrep"          # default: the package; the sources lie in /build/<name>
+  packages = ["ripgrep"]        # cargo's --package
+  bins     = ["rg"]             # default: every binary of these packages
+  features = ["pcre2"]
+  default-features = true
+  target   = "x86_64-unknown-linux-gnu"
+  profile  = "release"
+  rlibs    = true               # compare every .rlib too
+  env      = { NAME = "value" } # what the build sees beside the fixed environment
+
+  [[image]]
+  build      = "ripgrep"        # default: the only build
+  base       = "runtime-cc"     # or "scratch"
+  entrypoint = ["/usr/bin/rg"]  # default: the first binary
+  user       = "65532:65532"
+  files      = { "wit" = "/usr/share/ripgrep/wit" }
+  driver-libraries = ["libcuda.so.1"]  # supplied by the host's driver at run time
+
+  [archive]
+  formats = ["tar.gz"]          # also tar.zst and zip
+  files   = ["LICENSE*", "README.md"]
+`
+
+// Format writes the file as `twice init` does.
+func (f *File) Format() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("# What twice builds; `twice init --help` lists the keys.\n\n")
+	e := toml.NewEncoder(&b)
+	e.SetIndentTables(false)
+	if err := e.Encode(f); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", Name, err)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/opencontainers/go-digest"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Limits on names: they become paths, file names and labels.
+var (
+	nameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	// cargo's rule for features, with the dep:, crate/feature and ?/ forms.
+	featureRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_+.?/:-]{0,127}$`)
+	envRE     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+	userRE    = regexp.MustCompile(`^[0-9]{1,10}(:[0-9]{1,10})?$`)
+	exposeRE  = regexp.MustCompile(`^[0-9]{1,5}(/(tcp|udp))?$`)
+	tripleRE  = regexp.MustCompile(`^[a-z0-9_]+(-[a-z0-9_.]+){1,3}$`)
+	debianRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+)
+
+// Parse decodes a twice.toml. Names are checked, defaults are not filled in.
+func Parse(data []byte) (*File, error) {
+	var f File
+	d := toml.NewDecoder(strings.NewReader(string(data))).DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return nil, fault.Hint(tomlError(err), "the keys are listed by `twice init --help`")
+	}
+	if err := f.check(data); err != nil {
+		return nil, err
+	}
+	return &f, nil
+}
+
+// tomlError turns go-toml's errors into `twice.toml:LINE: what`.
+func tomlError(err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		e := strict.Errors[0]
+		line, _ := e.Position()
+		return fmt.Errorf("%s:%d: unknown key %s", Name, line, strings.Join(e.Key(), "."))
+	}
+	var de *toml.DecodeError
+	if errors.As(err, &de) {
+		line, _ := de.Position()
+		return fmt.Errorf("%s:%d: %s", Name, line, strings.TrimPrefix(de.Error(), "toml: "))
+	}
+	return fmt.Errorf("%s: %w", Name, err)
+}
+
+func (f *File) check(data []byte) error {
+	bad := func(value, format string, a ...any) error {
+		return fmt.Errorf("%s:%d: %s", Name, lineOf(data, value), fmt.Sprintf(format, a...))
+	}
+	if f.Epoch != nil && (*f.Epoch < 0 || *f.Epoch > 253402300799) {
+		return bad("epoch", "epoch %d is not a time between 1970 and 9999", *f.Epoch)
+	}
+	for _, p := range f.Builder.Packages {
+		if !debianRE.MatchString(p) {
+			return bad(p, "%q is not the name of a Debian package", p)
+		}
+	}
+	names := map[string]bool{}
+	for _, b := range f.Builds {
+		for _, n := range append([]string{b.Name, b.Profile}, append(slices.Clone(b.Packages), b.Bins...)...) {
+			if n != "" && !nameRE.MatchString(n) {
+				return bad(n, "%q can't be a name: letters, digits, dot, dash and underscore", n)
+			}
+		}
+		if b.Name != "" && names[b.Name] {
+			return bad(b.Name, "two builds are called %q", b.Name)
+		}
+		names[b.Name] = true
+		if b.Target != "" && !tripleRE.MatchString(b.Target) {
+			return bad(b.Target, "%q is not a target triple", b.Target)
+		}
+		for _, ft := range b.Features {
+			if !featureRE.MatchString(ft) {
+				return bad(ft, "%q is not the name of a feature", ft)
+			}
+		}
+		for k, v := range b.Env {
+			if !envRE.MatchString(k) || reserved(k) {
+				return bad(k, "%s can't be set: %s", k, reservedWhy(k))
+			}
+			if strings.ContainsAny(v, "\x00\n\r") {
+				return bad(k, "the value of %s has a line break or a NUL in it", k)
+			}
+		}
+	}
+	for _, im := range f.Images {
+		if err := im.check(bad); err != nil {
+			return err
+		}
+		if im.Build != "" && !names[im.Build] {
+			return bad(im.Build, "there is no build called %q", im.Build)
+		}
+	}
+	for _, fm := range f.Archive.Formats {
+		if !slices.Contains([]string{"tar.gz", "tar.zst", "zip"}, fm) {
+			return bad(fm, "%q is not an archive format: tar.gz, tar.zst or zip", fm)
+		}
+	}
+	for _, g := range f.Archive.Files {
+		if _, err := path.Match(g, "x"); err != nil || !inside(g) {
+			return bad(g, "%q is not a pattern inside the workspace", g)
+		}
+	}
+	return nil
+}
+
+func (im Image) check(bad func(value, format string, a ...any) error) error {
+	if im.User != "" && !userRE.MatchString(im.User) {
+		return bad(im.User, "user %q: a number, or two with a colon between them", im.User)
+	}
+	for _, e := range im.Expose {
+		if !exposeRE.MatchString(e) {
+			return bad(e, "%q is not a port: 8080 or 8080/tcp", e)
+		}
+	}
+	for from, to := range im.Files {
+		if !inside(from) {
+			return bad(from, "%q is not a path inside the workspace", from)
+		}
+		if !path.IsAbs(to) || path.Clean(to) != to {
+			return bad(to, "%q is not an absolute path in the image", to)
+		}
+	}
+	if im.Base != "" && strings.Contains(im.Base, "@") {
+		_, d, _ := strings.Cut(im.Base, "@")
+		if _, err := digest.Parse(d); err != nil {
+			return bad(im.Base, "base %q: %v", im.Base, err)
+		}
+	} else if im.Base != "" && !nameRE.MatchString(im.Base) {
+		return bad(im.Base, "base %q: a definition's name, scratch, or name@sha256:…", im.Base)
+	}
+	return nil
+}
+
+func inside(p string) bool {
+	return p != "" && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p, "../")
+}
+
+// reserved names are those that the plan itself sets.
+func reserved(k string) bool {
+	switch k {
+	case "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "LANG", "SOURCE_DATE_EPOCH", "RUSTC", "RUSTFLAGS",
+		"CFLAGS", "CXXFLAGS", "TMPDIR", "LD_PRELOAD", "LD_LIBRARY_PATH":
+		return true
+	}
+	for _, p := range []string{"LC_", "CARGO", "RUSTUP_", "RUSTC_", "TWICE_"} {
+		if strings.HasPrefix(k, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func reservedWhy(k string) string {
+	if envRE.MatchString(k) {
+		return "the build's fixed environment has it"
+	}
+	return "not the name of an environment variable"
+}
+
+// lineOf finds the line on which a value stands: semantic checks run on the
+// decoded file, which has lost its positions.
+func lineOf(data []byte, value string) int {
+	text := string(data)
+	for _, needle := range []string{strconv.Quote(value), "'" + value + "'", value} {
+		if i := strings.Index(text, needle); i >= 0 {
+			return 1 + strings.Count(text[:i], "\n")
+		}
+	}
+	return 1
+}

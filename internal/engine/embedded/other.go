@@ -1,0 +1,20 @@
+//go:build !linux
+
+package embedded
+
+import (
+	"context"
+	"errors"
+
+	"github.com/craton-co/twice/internal/engine"
+	"github.com/craton-co/twice/internal/fault"
+)
+
+// Start fails: the embedded engine needs Linux.
+func Start(context.Context, Options) (engine.Engine, error) {
+	return nil, fault.Hint(errors.New("the embedded engine runs on Linux only"),
+		"give a BuildKit with --engine, docker-container://NAME for instance")
+}
+
+// ServeMain is never called: IsChild is false here.
+func ServeMain() int { return 1 }

@@ -1,0 +1,304 @@
+//go:build linux
+
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"golang.org/x/sys/unix"
+
+	"github.com/craton-co/twice/internal/engine"
+	"github.com/craton-co/twice/internal/fault"
+)
+
+// childConfig is the parent's first message to the engine.
+type childConfig struct {
+	StateDir string // as the parent sees it
+	RootDir  string
+	Runc     string // below RootDir
+	Cgroups  *cgroups
+	CacheMax int64
+}
+
+// childReply is the engine's answer, when it is ready or can't be.
+type childReply struct {
+	Error    string
+	Hint     string
+	State    bool // BuildKit's state can't be opened
+	Runtime  string
+	BuildKit string
+	Revision string
+}
+
+// child is a running engine process.
+type child struct {
+	cmd     *exec.Cmd
+	control *net.UnixConn
+	dead    chan struct{} // closed when the process has ended
+	err     error         // how it ended; valid after dead
+}
+
+// Start starts an engine and returns when it takes jobs. Close ends it.
+func Start(ctx context.Context, opt Options) (engine.Engine, error) {
+	began := time.Now()
+	if os.Geteuid() != 0 {
+		return nil, fault.Hint(errors.New("the embedded engine needs root: it mounts file systems and makes namespaces"),
+			"run it with sudo, or give a BuildKit of your own with --engine, docker-container://NAME for instance")
+	}
+	opt = opt.withDefaults()
+	runc, err := findRunc(opt.RootDir)
+	if err != nil {
+		return nil, err
+	}
+	st, err := openState(ctx, opt.StateDir, opt.Waiting)
+	if err != nil {
+		return nil, err
+	}
+	e := &embedded{opt: opt, state: st, jobs: map[*job]struct{}{}}
+	if err := e.start(ctx, runc); err != nil {
+		e.release()
+		return nil, err
+	}
+	if err := e.makeSpace(ctx); err != nil {
+		e.Close()
+		return nil, err
+	}
+	e.info.Start = time.Since(began)
+	return e, nil
+}
+
+// makeSpace empties the cache if the disk is nearly full.
+func (e *embedded) makeSpace(ctx context.Context) error {
+	free, err := e.state.free()
+	if err == nil && free < e.opt.MinFree {
+		if err := e.reclaim(ctx); err != nil {
+			return err
+		}
+		free, err = e.state.free()
+	}
+	if err != nil {
+		return stateError(err)
+	}
+	if free < e.opt.MinFree {
+		return diskError(e.state.dir, free, e.opt.MinFree)
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.PIDs == 0 {
+		o.PIDs = defaultPIDs
+	}
+	if o.Memory == 0 {
+		o.Memory = memoryTotal() / 8 * 7
+	}
+	if o.MinFree == 0 {
+		o.MinFree = defaultMinFree
+	}
+	if o.CacheMax == 0 {
+		o.CacheMax = defaultCacheMax
+	}
+	return o
+}
+
+// findRunc returns the place of runc below root.
+func findRunc(root string) (string, error) {
+	for _, p := range []string{"usr/sbin/runc", "usr/bin/runc", "sbin/runc", "bin/runc", "usr/local/sbin/runc", "usr/local/bin/runc"} {
+		if fi, err := os.Stat(filepath.Join(root, p)); err == nil && fi.Mode()&0o111 != 0 {
+			return "/" + p, nil
+		}
+	}
+	return "", fault.Hintf(fmt.Errorf("the engine's root %s has no runc", root), "remove %s: it is made anew", root)
+}
+
+// start runs the engine process; state that it can't open is removed once.
+func (e *embedded) start(ctx context.Context, runc string) error {
+	if err := sweep(e.state.path("cgroups")); err != nil {
+		return fmt.Errorf("removing cgroups of an earlier engine: %w", err)
+	}
+	suffix := make([]byte, 4)
+	rand.Read(suffix)
+	groups, err := newCgroups(e.state.path("cgroups"), e.opt, hex.EncodeToString(suffix))
+	if err != nil {
+		return fault.Hint(fmt.Errorf("making a cgroup for the engine: %w", err), privilegedHint)
+	}
+	e.groups = groups
+	cfg := childConfig{StateDir: e.state.dir, RootDir: e.opt.RootDir, Runc: runc, Cgroups: groups, CacheMax: e.opt.CacheMax}
+	if cfg.RootDir, err = filepath.Abs(cfg.RootDir); err != nil {
+		return fmt.Errorf("the engine's root: %w", err)
+	}
+	reply, err := e.launch(ctx, cfg)
+	var broken *stateBroken
+	if errors.As(err, &broken) {
+		if err := e.state.reset(); err != nil {
+			return err
+		}
+		reply, err = e.launch(ctx, cfg)
+	}
+	if err != nil {
+		return err
+	}
+	c, err := client.New(ctx, "unix:///"+argv0, client.WithContextDialer(
+		func(context.Context, string) (net.Conn, error) { return dial(e.child.control) }))
+	if err != nil {
+		e.child.stop(0)
+		return fmt.Errorf("connecting to the engine: %w", err)
+	}
+	e.info = engine.Info{
+		Kind: "embedded", BuildKit: reply.BuildKit, Revision: reply.Revision, Runtime: reply.Runtime,
+		Contained: groups.Limited, Containment: groups.describe(),
+	}
+	e.client, e.inner = c, engine.Over(c, e.info)
+	return nil
+}
+
+// stateBroken says that an engine could not open its state, or died of it.
+type stateBroken struct{ error }
+
+func (s *stateBroken) Unwrap() error { return s.error }
+
+// launch starts one process and waits until it is ready.
+func (e *embedded) launch(ctx context.Context, cfg childConfig) (childReply, error) {
+	var reply childReply
+	log, err := e.state.openLog()
+	if err != nil {
+		return reply, err
+	}
+	defer log.Close()
+	c, err := spawn(log)
+	if err != nil {
+		return reply, err
+	}
+	if err := cfg.Cgroups.add(c.cmd.Process.Pid); err != nil {
+		c.stop(0)
+		return reply, fault.Hint(fmt.Errorf("moving the engine to its cgroup: %w", err), privilegedHint)
+	}
+	got := make(chan error, 1)
+	go func() {
+		err := send(c.control, cfg)
+		if err == nil {
+			err = receive(c.control, &reply)
+		}
+		got <- err
+	}()
+	select {
+	case err = <-got:
+	case <-ctx.Done():
+		c.stop(0)
+		<-got
+		return reply, fmt.Errorf("starting the engine: %w", context.Cause(ctx))
+	case <-time.After(startTimeout):
+		c.stop(0)
+		<-got
+		return reply, e.withLog(fmt.Errorf("the engine did not start within %s", startTimeout))
+	}
+	if err != nil {
+		// It ended without an answer: a panic of the database's, perhaps.
+		c.stop(0)
+		return reply, &stateBroken{e.withLog(fmt.Errorf("the engine ended while it started: %w", c.err))}
+	}
+	if reply.Error != "" {
+		c.stop(0)
+		err := e.withLog(fmt.Errorf("starting the engine: %s", reply.Error))
+		if reply.Hint != "" {
+			err = fault.Hint(err, reply.Hint)
+		}
+		if reply.State {
+			err = &stateBroken{err}
+		}
+		return reply, err
+	}
+	e.child = c
+	return reply, nil
+}
+
+const privilegedHint = "in a container this needs --privileged; or give a BuildKit of your own with --engine"
+
+// spawn starts the engine process in its namespaces. The process is to die
+// with this one. That is tied to the thread that starts it: the thread is kept
+// until the process has ended.
+func spawn(log *os.File) (*child, error) {
+	ours, theirs, err := socketPair(unix.SOCK_SEQPACKET)
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	control, err := unixConn(ours)
+	if err != nil {
+		return nil, err
+	}
+	c := &child{control: control, dead: make(chan struct{})}
+	c.cmd = &exec.Cmd{
+		Path:       "/proc/self/exe",
+		Args:       []string{argv0},
+		Env:        []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "TMPDIR=/tmp", "LANG=C"},
+		Dir:        "/",
+		Stdout:     log,
+		Stderr:     log,
+		ExtraFiles: []*os.File{theirs},
+		SysProcAttr: &syscall.SysProcAttr{
+			Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET,
+			Pdeathsig:  syscall.SIGKILL,
+			Setsid:     true, // a terminal's Ctrl-C is for the parent
+		},
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with this function
+		// Nothing of a personality that the caller has (setarch -R, say) gets
+		// to the steps. It belongs to a thread, and this one runs nothing else.
+		unix.RawSyscall(unix.SYS_PERSONALITY, 0, 0, 0)
+		err := c.cmd.Start()
+		started <- err
+		if err == nil {
+			c.err = c.cmd.Wait()
+			close(c.dead)
+		}
+	}()
+	if err := <-started; err != nil {
+		control.Close()
+		err = fmt.Errorf("starting the engine process: %w", err)
+		if errors.Is(err, fs.ErrPermission) {
+			err = fault.Hint(err, privilegedHint)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// stop asks the process to end, and kills it after grace.
+func (c *child) stop(grace time.Duration) {
+	c.control.CloseWrite()
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-c.dead:
+	case <-t.C:
+		c.cmd.Process.Kill()
+		<-c.dead
+	}
+	c.control.Close()
+}
+
+// withLog adds the end of the engine's log to err.
+func (e *embedded) withLog(err error) error {
+	lines := e.state.lastLines(8)
+	if len(lines) == 0 || lines[0] == "" {
+		return err
+	}
+	return fmt.Errorf("%w; the end of %s:\n%s", err, e.state.path("engine.log"), strings.Join(lines, "\n"))
+}

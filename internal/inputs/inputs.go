@@ -1,0 +1,128 @@
+// Package inputs brings a locked project's inputs into the store and composes
+// them: the builder image, the source layer, the vendor layer, the base images.
+// Its result is a function of the project and its lock alone.
+//
+// What was composed once is remembered under a digest of what it was made
+// from, so that a second run with the same lock reads a few small files.
+package inputs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/compose"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/opencontainers/go-digest"
+)
+
+// Set is everything that a project's builds start from.
+type Set struct {
+	Builder  image.Image
+	Source   image.Image
+	Vendor   image.Image
+	Runtimes map[string]image.Image // by the base's name in twice.toml
+
+	// Of a project with git dependencies.
+	GitBuilder image.Image
+	Git        image.Image
+	GitRepos   []plan.GitRepo
+
+	Crates    int // from registries
+	GitCrates int // from git
+	Packages  int // Debian packages in the builder
+}
+
+// Items are the files that must be in the store before Compose: crates and
+// Debian packages. A toolchain that is not installed here is fetched when its
+// layer is made.
+func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
+	var items []fetch.Item
+	for _, c := range p.CargoLock.Crates() {
+		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1,
+			Digest: digest.NewDigestFromEncoded(digest.SHA256, c.Checksum), URLs: tools.Resolver.Crate(c.Name, c.Version)})
+	}
+	for _, name := range p.ImageNames() {
+		def, err := p.Definition(name)
+		if err != nil {
+			return nil, err
+		}
+		if name == p.Config.Builder.Image && len(cargo.GitDependencies(p.CargoLock)) > 0 {
+			if def, err = def.With(gitGroup); err != nil {
+				return nil, err
+			}
+		}
+		items = append(items, compose.Items(def, tools.Resolver)...)
+	}
+	return items, nil
+}
+
+// Fetch brings the items that the store lacks.
+func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
+	items, err := Items(tools, p)
+	if err != nil {
+		return err
+	}
+	if err := tools.Fetcher.Fetch(ctx, items); err != nil {
+		return err
+	}
+	for _, d := range cargo.GitDependencies(p.CargoLock) {
+		if _, err := resolve.FetchGit(ctx, tools, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Compose makes the images from what is in the store.
+func Compose(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set, error) {
+	set := &Set{Runtimes: map[string]image.Image{}, Crates: len(p.CargoLock.Crates())}
+	for _, d := range cargo.GitDependencies(p.CargoLock) {
+		set.GitCrates += len(d.Packages)
+	}
+	def, err := p.Definition(p.Config.Builder.Image)
+	if err != nil {
+		return nil, err
+	}
+	set.Packages = len(def.Locked())
+	pin := p.Lock.Toolchain.Pin
+	rust := compose.Input{
+		Name: "Rust " + pin.Channel,
+		Key:  pin.Tree,
+		Tree: func(ctx context.Context) (*layer.Tree, error) { return toolchain(ctx, tools, p) },
+	}
+	if set.Builder, err = compose.Builder(ctx, tools.Store, def, rust); err != nil {
+		return nil, err
+	}
+	if err := set.git(ctx, tools, p, rust); err != nil {
+		return nil, err
+	}
+	if set.Vendor, err = vendor(ctx, tools, p); err != nil {
+		return nil, err
+	}
+	if set.Source, err = compose.Scratch(ctx, tools.Store, p.Source.Tree, layer.Zstd); err != nil {
+		return nil, fmt.Errorf("composing the source layer: %w", err)
+	}
+	for _, im := range p.Config.Images {
+		if _, done := set.Runtimes[im.Base]; done || im.Base == resolve.Scratch {
+			continue
+		}
+		if strings.Contains(im.Base, "@") {
+			return nil, fault.Hint(fmt.Errorf("base image %s is not in the store", im.Base), "compose the base from packages: base = \"runtime-cc\"")
+		}
+		def, err := p.Definition(im.Base)
+		if err != nil {
+			return nil, err
+		}
+		if set.Runtimes[im.Base], err = compose.Runtime(ctx, tools.Store, def); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}

@@ -1,0 +1,102 @@
+// Package lock reads and writes twice.lock: every byte that a build takes from
+// outside, by hash.
+//
+// # Format
+//
+// TOML 1.0, written in one way only: tables and rows in a fixed order, one
+// input a line, so that a diff of two locks is a list of moved pins. Crates
+// are not in it: Cargo.lock is their lock. Inputs are named by ecosystem,
+// name, version, path and hash, never by a host.
+//
+//	version = 1
+//	inputs  = "sha256:…"      # the settings that this lock answers (config.File.InputsDigest)
+//
+//	[toolchain]               # a Rust toolchain, see package rust
+//	channel, date, rustc, host, tree, vouched
+//	components = [ { name, target, path, sha256 }, … ]
+//
+//	[[image]]                 # a definition of images/, by digest, and its packages
+//	name, definition, suite, release, date, component, architecture
+//	in-release = { sha256, signed-by, key, signer, signed-at }
+//	index      = { path, size, sha256 }
+//	packages = [ { name, version, architecture, source, groups, path, size, sha256 }, … ]
+//
+//	[[base]]                  # a base image by digest
+//	name, digest, vouched
+//
+//	[[git]]                   # a repository that Cargo.lock takes crates from
+//	url, commit, tree
+//
+//	[check]
+//	lines, whole
+//
+// "vouched" says who signed for the bytes, or "nobody: trust on first use"; for
+// an image's packages that is the key that signed in-release.
+//
+// # Integrity
+//
+// The check table makes an edit by hand visible and names its line: lines
+// holds two base64 digits (12 bits of SHA-256) for every line above the table,
+// whole is the SHA-256 of all of them. It is no signature: whoever can write
+// the file can write the check as well. What it refuses is a merge conflict
+// resolved by hand, a truncated file, a half-moved pin.
+package lock
+
+import (
+	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/rust"
+	"github.com/opencontainers/go-digest"
+)
+
+// Name is the file's name, beside twice.toml.
+const Name = "twice.lock"
+
+// Unsigned is what Vouched says of bytes that nobody signed for.
+const Unsigned = "nobody: trust on first use"
+
+// Lock is a decoded twice.lock.
+type Lock struct {
+	Inputs    digest.Digest // of the settings that it answers
+	Toolchain Toolchain
+	Images    []Image
+	Bases     []Base
+	Git       []Git
+}
+
+// Toolchain is a pinned Rust toolchain.
+type Toolchain struct {
+	rust.Pin
+	Vouched string
+}
+
+// Image is a composed image: which definition, and its packages.
+type Image struct {
+	Name       string        // "builder-rust"
+	Definition digest.Digest // of the definition's text
+	images.Lock
+}
+
+// Base is a base image that is not composed from packages.
+type Base struct {
+	Name    string // as in twice.toml, "gcr.io/distroless/cc-debian12"
+	Digest  digest.Digest
+	Vouched string
+}
+
+// Git is a commit of a repository, and what its files hash to: Cargo.lock
+// has no checksum for it.
+type Git struct {
+	URL    string
+	Commit string        // 40 hex
+	Tree   digest.Digest // layer.TreeDigest of the commit's files
+}
+
+// Image returns the image of that name.
+func (l *Lock) Image(name string) (Image, bool) {
+	for _, im := range l.Images {
+		if im.Name == name {
+			return im, true
+		}
+	}
+	return Image{}, false
+}

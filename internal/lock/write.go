@@ -1,0 +1,93 @@
+package lock
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+const header = `# Every input of this build, by hash. Written by ` + "`twice lock`" + `; a change by hand is refused.
+# Crates are locked by Cargo.lock.
+version = 1
+`
+
+// Format writes the lock. Equal locks are equal bytes.
+func (l *Lock) Format() []byte {
+	var b strings.Builder
+	b.WriteString(header)
+	fmt.Fprintf(&b, "inputs = %q\n", l.Inputs)
+	t := l.Toolchain
+	fmt.Fprintf(&b, "\n[toolchain]\nchannel = %q\ndate = %q\nrustc = %q\nhost = %q\ntree = %q\nvouched = %q\ncomponents = [\n",
+		t.Channel, t.Date, t.Rustc, t.Host, t.Tree, t.Vouched)
+	for _, c := range t.Components {
+		fmt.Fprintf(&b, "  { name = %q, target = %q, path = %q, sha256 = %q },\n", c.Name, c.Target, c.Path, c.SHA256.Encoded())
+	}
+	b.WriteString("]\n")
+	images := slices.SortedFunc(slices.Values(l.Images), func(x, y Image) int { return cmp.Compare(x.Name, y.Name) })
+	for _, im := range images {
+		writeImage(&b, im)
+	}
+	for _, x := range slices.SortedFunc(slices.Values(l.Bases), func(x, y Base) int { return cmp.Compare(x.Name, y.Name) }) {
+		fmt.Fprintf(&b, "\n[[base]]\nname = %q\ndigest = %q\nvouched = %q\n", x.Name, x.Digest, x.Vouched)
+	}
+	for _, g := range slices.SortedFunc(slices.Values(l.Git), func(x, y Git) int {
+		return cmp.Or(cmp.Compare(x.URL, y.URL), cmp.Compare(x.Commit, y.Commit))
+	}) {
+		fmt.Fprintf(&b, "\n[[git]]\nurl = %q\ncommit = %q\ntree = %q\n", g.URL, g.Commit, g.Tree)
+	}
+	b.WriteByte('\n')
+	body := b.String()
+	return []byte(body + checkTable(body))
+}
+
+func writeImage(b *strings.Builder, im Image) {
+	fmt.Fprintf(b, "\n[[image]]\nname = %q\ndefinition = %q\nsuite = %q\nrelease = %q\ndate = %s\ncomponent = %q\narchitecture = %q\n",
+		im.Name, im.Definition, im.Suite, im.Release, im.Date.UTC().Format(time.RFC3339), im.Component, im.Architecture)
+	r := im.InRelease
+	fmt.Fprintf(b, "in-release = { sha256 = %q, signed-by = %q, key = %q, signer = %q, signed-at = %s }\n",
+		r.SHA256, r.SignedBy, r.Key, r.Signer, r.SignedAt.UTC().Format(time.RFC3339))
+	fmt.Fprintf(b, "index = { path = %q, size = %d, sha256 = %q }\npackages = [\n", im.Index.Path, im.Index.Size, im.Index.SHA256)
+	for _, p := range im.Packages {
+		groups := ""
+		if len(p.Groups) > 0 {
+			groups = fmt.Sprintf("groups = [%s], ", quotedList(p.Groups))
+		}
+		fmt.Fprintf(b, "  { name = %q, version = %q, architecture = %q, source = %q, %spath = %q, size = %d, sha256 = %q },\n",
+			p.Name, p.Version, p.Architecture, p.Source, groups, p.Path, p.Size, p.SHA256)
+	}
+	b.WriteString("]\n")
+}
+
+func quotedList(s []string) string {
+	q := make([]string, len(s))
+	for i := range s {
+		q[i] = strconv.Quote(s[i])
+	}
+	return strings.Join(q, ", ")
+}
+
+// Digest identifies the lock by its canonical text.
+func (l *Lock) Digest() digest.Digest { return digest.FromBytes(l.Format()) }
+
+const checkHeader = "[check]\n"
+
+func checkTable(body string) string {
+	return checkHeader + "lines = " + strconv.Quote(lineChecks(body)) + "\nwhole = " + strconv.Quote(digest.FromString(body).Encoded()) + "\n"
+}
+
+// lineChecks gives two base64 digits for each line.
+func lineChecks(body string) string {
+	var b strings.Builder
+	for line := range strings.Lines(body) {
+		sum := sha256.Sum256([]byte(strings.TrimSuffix(line, "\n")))
+		b.WriteString(base64.RawURLEncoding.EncodeToString(sum[:2])[:2])
+	}
+	return b.String()
+}

@@ -1,0 +1,144 @@
+// Package plan turns resolved inputs into the one text that every engine
+// runs: a Dockerfile. It is pure: no clock, no files, no engine.
+//
+// # What is in a plan
+//
+// A plan names three inputs by the digest of their OCI manifests: builder
+// (Debian packages and the Rust toolchain), source (what git tracks) and
+// vendor (the crates of Cargo.lock, in cargo's own registry layout). With
+// git dependencies there are two more: git (repositories at the locked
+// commits) and gitbuilder (the builder with git in it).
+//
+// # What identifies it
+//
+// Digest covers the body with the inputs' digests in the place of their
+// names. The run identifier, the axes of a side and the preamble, which tells
+// an engine where the inputs are, are outside of it: none of them may change
+// a bit of the output, and showing that is what the product is for.
+//
+// # The build step
+//
+// It has no network, and starts with an empty environment (env -i). Inputs
+// are bound read-only under /in and copied to the side's own paths, which
+// also sets owner, times and order. The target directory starts empty.
+//
+// Paths reach the output through rustc and through the C compiler. A
+// RUSTC_WRAPPER gives the remaps to every rustc call, build scripts and proc
+// macros included: RUSTFLAGS would not reach those with --target, and would
+// replace the flags of the project's own .cargo/config.toml. Measured with
+// cargo 1.95: the wrapper leaves -C metadata as it is, and gives the same
+// binary as RUSTFLAGS with the same remaps. C and assembly get
+// -ffile-prefix-map, after the flags that the project's [env] sets.
+//
+// Canonical paths: sources /build/<name>, Cargo home /cargo, so crates of the
+// registry lie in /cargo/registry/src/<index>/<name>-<version>, and rust-src
+// in /rustc/<commit>.
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Inputs are the digests of the OCI manifests that a plan's stages start
+// from. Git and GitBuilder are empty for a project without git dependencies.
+type Inputs struct {
+	Builder    digest.Digest `json:"builder"`
+	Source     digest.Digest `json:"source"`
+	Vendor     digest.Digest `json:"vendor"`
+	Git        digest.Digest `json:"git,omitempty"`
+	GitBuilder digest.Digest `json:"git_builder,omitempty"`
+}
+
+// Plan is one run of cargo, complete but for what may not matter.
+type Plan struct {
+	Name     string // sources lie in /build/<Name>
+	Dir      string // the workspace's folder inside the source, or ""
+	Epoch    int64  // SOURCE_DATE_EPOCH, seconds since 1970
+	Platform string // of the builder, "linux/amd64"
+	Triple   string // cargo --target
+	Profile  string // cargo --profile
+	Packages []string
+	Bins     []string
+	Features []string
+
+	NoDefaultFeatures bool
+	Rlibs             bool
+	Env               map[string]string // the project's additions
+	CFlags            map[string]string // the project's own CFLAGS, CXXFLAGS, CFLAGS_<target>, … by name
+	RustcCommit       string            // when rust-src is installed: the commit it stands for
+	GitRepos          []GitRepo
+	Inputs            Inputs
+}
+
+// GitRepo is a repository that Cargo.lock takes crates from.
+type GitRepo struct {
+	URL    string // as cargo asks for it
+	Folder string // its folder in the git input, /in/git/<Folder>
+}
+
+// Digest identifies what will run.
+func (p *Plan) Digest() digest.Digest {
+	return digest.FromString(p.body(sideOf(p, canonical), canonicalNames(p.Inputs)))
+}
+
+// names says how the body refers to each input.
+type names struct{ builder, source, vendor, git, gitBuilder string }
+
+func canonicalNames(in Inputs) names {
+	return names{in.Builder.String(), in.Source.String(), in.Vendor.String(), in.Git.String(), in.GitBuilder.String()}
+}
+
+func contextNames() names { return names{"builder", "source", "vendor", "git", "gitbuilder"} }
+
+// Contexts are the names under which an engine must know the inputs.
+func (p *Plan) Contexts() map[string]digest.Digest {
+	c := map[string]digest.Digest{"builder": p.Inputs.Builder, "source": p.Inputs.Source, "vendor": p.Inputs.Vendor}
+	if len(p.GitRepos) > 0 {
+		c["git"], c["gitbuilder"] = p.Inputs.Git, p.Inputs.GitBuilder
+	}
+	return c
+}
+
+// Check finds what the rendering could not say safely. Everything that gets
+// into the text of a shell command passes here.
+func (p *Plan) Check() error {
+	for _, s := range slices.Concat([]string{p.Name, p.Dir, p.Triple, p.Profile, p.RustcCommit}, p.Packages, p.Bins, p.Features) {
+		if strings.ContainsAny(s, "\x00\n\r'\"\\$`; &|<>*?(){}[]~#") {
+			return fmt.Errorf("planning the build: %q can't stand in a shell command", s)
+		}
+	}
+	for k, v := range p.Env {
+		if strings.ContainsAny(k+v, "\x00\n\r") {
+			return fmt.Errorf("planning the build: the value of %s has a line break in it", k)
+		}
+	}
+	for k, v := range p.CFlags {
+		if strings.ContainsAny(k+v, "\x00\n\r") {
+			return fmt.Errorf("planning the build: the value of %s has a line break in it", k)
+		}
+	}
+	for _, r := range p.GitRepos {
+		if strings.ContainsAny(r.URL+r.Folder, "\x00\n\r'\"\\$` ") {
+			return fmt.Errorf("planning the build: %q can't stand in a git configuration", r.URL)
+		}
+	}
+	if p.Name == "" || p.Triple == "" || p.Profile == "" {
+		return fmt.Errorf("planning the build: name, target and profile must be set")
+	}
+	return nil
+}
+
+// ProfileDir is the folder that cargo writes to: target/<triple>/<ProfileDir>.
+func (p *Plan) ProfileDir() string {
+	switch p.Profile {
+	case "dev", "test":
+		return "debug"
+	case "release", "bench":
+		return "release"
+	}
+	return p.Profile
+}

@@ -1,0 +1,158 @@
+package plan
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func example() *Plan {
+	return &Plan{
+		Name: "demo", Epoch: 1700000000, Platform: "linux/amd64", Triple: "x86_64-unknown-linux-gnu", Profile: "release",
+		Bins: []string{"demo"}, Rlibs: true, Env: map[string]string{"DEMO": "it's"}, CFlags: map[string]string{"CFLAGS": "-O3"},
+		Inputs: Inputs{Builder: digest.FromString("b"), Source: digest.FromString("s"), Vendor: digest.FromString("v")},
+	}
+}
+
+func withGit() *Plan {
+	p := example()
+	p.Dir = "rust"
+	p.GitRepos = []GitRepo{{URL: "https://git.example.org/a/b.git", Folder: "b-0123"}}
+	p.Inputs.Git, p.Inputs.GitBuilder = digest.FromString("g"), digest.FromString("gb")
+	return p
+}
+
+func TestGolden(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		plan *Plan
+		side Side
+	}{
+		{"a", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}},
+		{"b", example(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}},
+		{"git", withGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.plan.Check(); err != nil {
+				t.Fatal(err)
+			}
+			got := c.plan.Dockerfile(c.side)
+			file := filepath.Join("testdata", c.name+".Dockerfile")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), got); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+}
+
+// Nothing that may not matter is in a plan's digest, and everything else is.
+func TestDigest(t *testing.T) {
+	p := example()
+	d := p.Digest()
+	for _, s := range []Side{{Name: "B", Run: "x", Jobs: 9, Vary: AllAxes()}, {Name: "A"}} {
+		p.Dockerfile(s)
+		if p.Digest() != d {
+			t.Errorf("rendering side %s changed the digest", s.Name)
+		}
+	}
+	for name, change := range map[string]func(*Plan){
+		"name":     func(p *Plan) { p.Name = "other" },
+		"dir":      func(p *Plan) { p.Dir = "sub" },
+		"epoch":    func(p *Plan) { p.Epoch++ },
+		"triple":   func(p *Plan) { p.Triple = "x86_64-unknown-linux-musl" },
+		"profile":  func(p *Plan) { p.Profile = "dist" },
+		"package":  func(p *Plan) { p.Packages = []string{"x"} },
+		"bin":      func(p *Plan) { p.Bins = append(p.Bins, "x") },
+		"feature":  func(p *Plan) { p.Features = []string{"x"} },
+		"default":  func(p *Plan) { p.NoDefaultFeatures = true },
+		"rlibs":    func(p *Plan) { p.Rlibs = false },
+		"env":      func(p *Plan) { p.Env = nil },
+		"cflags":   func(p *Plan) { p.CFlags = nil },
+		"rust-src": func(p *Plan) { p.RustcCommit = "abc" },
+		"builder":  func(p *Plan) { p.Inputs.Builder = digest.FromString("x") },
+		"source":   func(p *Plan) { p.Inputs.Source = digest.FromString("x") },
+		"vendor":   func(p *Plan) { p.Inputs.Vendor = digest.FromString("x") },
+	} {
+		q := example()
+		change(q)
+		if q.Digest() == d {
+			t.Errorf("another %s has the same digest", name)
+		}
+	}
+}
+
+// Each axis changes the text of its side, and only within the lines that say
+// what may not matter.
+func TestAxesStandApart(t *testing.T) {
+	p := example()
+	_, plain, _ := strings.Cut(p.Dockerfile(Side{Name: "A", Run: "r", Jobs: 2}), "# The plan\n")
+	seen := map[string]Axis{}
+	for _, a := range AllAxes() {
+		text := p.Dockerfile(Side{Name: "A", Run: "r", Jobs: 2, Vary: []Axis{a}})
+		if other, twice := seen[text]; twice {
+			t.Errorf("%s and %s change the same thing", a, other)
+		}
+		seen[text] = a
+		if a == HostName {
+			continue // the engine sets it
+		}
+		if text == p.Dockerfile(Side{Name: "A", Run: "r", Jobs: 2}) {
+			t.Errorf("%s changes nothing", a)
+		}
+		if _, rest, _ := strings.Cut(text, "# The plan\n"); rest != plain {
+			t.Errorf("%s changes the plan", a)
+		}
+	}
+}
+
+// No setting can break out of its place in the shell script.
+func TestCheckRefusesShell(t *testing.T) {
+	for name, change := range map[string]func(*Plan){
+		"name":    func(p *Plan) { p.Name = "a b" },
+		"bin":     func(p *Plan) { p.Bins = []string{"$(id)"} },
+		"feature": func(p *Plan) { p.Features = []string{"a;b"} },
+		"dir":     func(p *Plan) { p.Dir = "a`b`" },
+		"env":     func(p *Plan) { p.Env = map[string]string{"A": "x\nEND\nRUN id"} },
+		"cflags":  func(p *Plan) { p.CFlags = map[string]string{"CFLAGS": "x\nEND"} },
+		"git":     func(p *Plan) { p.GitRepos = []GitRepo{{URL: "https://x/'y", Folder: "f"}} },
+		"empty":   func(p *Plan) { p.Triple = "" },
+	} {
+		p := example()
+		change(p)
+		if p.Check() == nil {
+			t.Errorf("%s: not refused", name)
+		}
+	}
+}
+
+func TestParseAxes(t *testing.T) {
+	if got, err := ParseAxes("none"); err != nil || len(got) != 0 {
+		t.Errorf("none: %v, %v", got, err)
+	}
+	if got, err := ParseAxes("all"); err != nil || len(got) != len(AllAxes()) {
+		t.Errorf("all: %v, %v", got, err)
+	}
+	got, err := ParseAxes("jobs,umask,jobs")
+	if d := cmp.Diff([]Axis{Jobs, Umask}, got); err != nil || d != "" {
+		t.Errorf("%v %s", err, d)
+	}
+	if _, err := ParseAxes("weather"); err == nil {
+		t.Error("weather is an axis")
+	}
+}

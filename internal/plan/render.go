@@ -1,0 +1,221 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/craton-co/twice/internal/cargo"
+)
+
+// Dockerfile renders the plan for one side, for engines that know the inputs
+// by name (BuildKit's and buildx's named contexts).
+func (p *Plan) Dockerfile(s Side) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s, side %s. Written by twice; plan %s\n", p.Name, s.Name, p.Digest())
+	for _, c := range slices.Sorted(maps.Keys(p.Contexts())) {
+		fmt.Fprintf(&b, "#   %-10s %s\n", c, p.Contexts()[c])
+	}
+	b.WriteByte('\n')
+	b.WriteString(p.body(sideOf(p, s), contextNames()))
+	return b.String()
+}
+
+// body is everything that runs.
+func (p *Plan) body(s sideText, n names) string {
+	var b strings.Builder
+	vendor := mount(n.vendor, "", "/in/vendor")
+	if len(p.GitRepos) > 0 {
+		p.gitStage(&b, n)
+		vendor = mount("gitvendor", "/vendor", "/in/vendor")
+	}
+	fmt.Fprintf(&b, "FROM %s AS build\n", n.builder)
+	fmt.Fprintf(&b, "RUN --network=none \\\n    %s \\\n    %s \\\n    env -i /bin/sh -eu <<'END'\n",
+		mount(n.source, "", "/in/source"), vendor)
+	p.sideScript(&b, s)
+	p.buildScript(&b)
+	b.WriteString("END\n\n")
+	b.WriteString("FROM scratch AS out\nCOPY --from=build /out /\n")
+	return b.String()
+}
+
+func mount(from, source, target string) string {
+	m := "--mount=type=bind,from=" + from
+	if source != "" {
+		m += ",source=" + source
+	}
+	return m + ",target=" + target
+}
+
+// gitStage vendors the crates of git repositories: cargo resolves workspace
+// inheritance and path dependencies as it does anywhere else, offline.
+func (p *Plan) gitStage(b *strings.Builder, n names) {
+	fmt.Fprintf(b, "FROM %s AS gitvendor\n", n.gitBuilder)
+	fmt.Fprintf(b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s \\\n    env -i /bin/sh -eu <<'END'\n",
+		mount(n.source, "", "/in/source"), mount(n.vendor, "", "/in/vendor"), mount(n.git, "", "/in/git"))
+	b.WriteString("export PATH=" + standardPath + " HOME=/root CARGO_HOME=/cargo LC_ALL=C.UTF-8 TZ=UTC0\n")
+	b.WriteString("umask 022\nmkdir -p /cargo /vendor /work\ncp -R /in/source/. /work\n")
+	b.WriteString("git config --system --add safe.directory '*'\n")
+	for _, r := range p.GitRepos {
+		fmt.Fprintf(b, "git config --system --add 'url.file:///in/git/%s.insteadOf' '%s'\n", r.Folder, r.URL)
+	}
+	b.WriteString(`cat > /cargo/config.toml <<'TOML'
+[source.crates-io]
+replace-with = "twice"
+[source.twice]
+directory = "/in/vendor/` + IndexDir + `"
+[net]
+git-fetch-with-cli = true
+TOML
+`)
+	fmt.Fprintf(b, "cd /work/%s\n", p.Dir)
+	b.WriteString("cargo vendor --locked --versioned-dirs --respect-source-config /vendor/" + IndexDir + " > /tmp/sources.toml\n")
+	// cargo names the git sources it replaced; their replacement is ours.
+	b.WriteString("sed -n '/^\\[source\\.\"git+/,/^$/p' /tmp/sources.toml | sed 's/^replace-with = .*/replace-with = \"twice\"/' > /vendor/git-sources.toml\n")
+	fmt.Fprintf(b, "find /vendor -exec touch -h -d @%d {} +\n", p.Epoch)
+	b.WriteString("END\n\n")
+}
+
+// IndexDir is the folder under registry/src in which cargo keeps crates.io's
+// crates.
+var IndexDir = cargo.IndexDir("")
+
+// sideScript sets what may not matter.
+func (p *Plan) sideScript(b *strings.Builder, s sideText) {
+	fmt.Fprintf(b, "# What may not matter, on side %s%s\n", s.Name, runComment(s.Run))
+	fmt.Fprintf(b, "src=%s cargo_home=%s home=%s user=%s uid=%d\n", s.Source, s.CargoHome, s.Home, s.User, s.UID)
+	fmt.Fprintf(b, "lang=%s lc_all=%s tz='%s' umask=%s jobs=%d mtime=%d\n", s.Lang, s.LCAll, s.TZ, s.Umask, s.Settings.Jobs, s.Mtime)
+	fmt.Fprintf(b, "path=%s extra=%s prefix='%s'\n", s.Path, s.Extra, kernelPrefix(s.Kernel26))
+	if s.Reversed {
+		b.WriteString(reverseOrder)
+	}
+	b.WriteByte('\n')
+}
+
+func kernelPrefix(k bool) string {
+	if k {
+		return "setarch --uname-2.6"
+	}
+	return ""
+}
+
+func runComment(run string) string {
+	if run == "" {
+		return ""
+	}
+	return ", run " + run
+}
+
+// buildScript is the plan itself, the same text on every side.
+func (p *Plan) buildScript(b *strings.Builder) {
+	fmt.Fprintf(b, "# The plan\n")
+	b.WriteString(`export PATH=` + standardPath + `
+umask 022
+mkdir -p "$src" "$home" "$cargo_home/registry/src" /out/bin /out/rlib
+cp -R /in/source/. "$src"
+cp -R /in/vendor/` + IndexDir + ` "$cargo_home/registry/src/"
+cat > "$cargo_home/config.toml" <<TOML
+[source.crates-io]
+replace-with = "twice"
+[source.twice]
+directory = "$cargo_home/registry/src/` + IndexDir + `"
+TOML
+`)
+	if len(p.GitRepos) > 0 {
+		b.WriteString("cat /in/vendor/git-sources.toml >> \"$cargo_home/config.toml\"\n")
+	}
+	b.WriteString(`cat > "$cargo_home/rustc" <<SH
+#!/bin/sh
+` + p.wrapper() + `
+SH
+chmod 755 "$cargo_home/rustc"
+find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
+[ "$uid" = 0 ] || chown -R "$uid:$uid" "$src" "$cargo_home" "$home" /out
+`)
+	b.WriteString("map=\"-ffile-prefix-map=$src=/build/" + p.Name + " -ffile-prefix-map=$cargo_home=/cargo\"\n")
+	fmt.Fprintf(b, "cd \"$src%s\"\numask \"$umask\"\n", slashed(p.Dir))
+	b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups --no-new-privs $prefix env -i $extra \\\n")
+	b.WriteString("    PATH=\"$path\" HOME=\"$home\" USER=\"$user\" LOGNAME=\"$user\" LANG=\"$lang\" LC_ALL=\"$lc_all\" TZ=\"$tz\" \\\n")
+	b.WriteString("    CARGO_HOME=\"$cargo_home\" CARGO_TARGET_DIR=\"$src" + slashed(p.Dir) + "/target\" RUSTC_WRAPPER=\"$cargo_home/rustc\" \\\n")
+	fmt.Fprintf(b, "    CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true SOURCE_DATE_EPOCH=%d \\\n", p.Epoch)
+	for _, k := range p.cflagNames() {
+		fmt.Fprintf(b, "    %s=%s\"$map\" \\\n", k, quoteWithSpace(p.CFlags[k]))
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Env)) {
+		fmt.Fprintf(b, "    %s=%s \\\n", k, quote(p.Env[k]))
+	}
+	fmt.Fprintf(b, "    cargo build --frozen --jobs \"$jobs\" %s\n", strings.Join(p.CargoArgs(), " "))
+	p.collect(b)
+}
+
+// wrapper is the text of RUSTC_WRAPPER. It stands in an unquoted here-document.
+func (p *Plan) wrapper() string {
+	w := `exec "\$@" --remap-path-prefix=$src=/build/` + p.Name + ` --remap-path-prefix=$cargo_home=/cargo`
+	if p.RustcCommit != "" {
+		w += " --remap-path-prefix=/usr/local/lib/rustlib/src/rust=/rustc/" + p.RustcCommit
+	}
+	if strings.Contains(p.Triple, "-linux-") {
+		w += " -C link-arg=-Wl,--build-id=sha1"
+	}
+	return w
+}
+
+// CargoArgs are cargo build's arguments but for --frozen and --jobs.
+func (p *Plan) CargoArgs() []string {
+	var a []string
+	if p.Profile == "release" {
+		a = append(a, "--release")
+	} else {
+		a = append(a, "--profile", p.Profile)
+	}
+	a = append(a, "--target", p.Triple)
+	for _, x := range p.Packages {
+		a = append(a, "--package", x)
+	}
+	if len(p.Features) > 0 {
+		a = append(a, "--features", strings.Join(p.Features, ","))
+	}
+	if p.NoDefaultFeatures {
+		a = append(a, "--no-default-features")
+	}
+	return a
+}
+
+// collect hands over binaries and rlibs.
+func (p *Plan) collect(b *strings.Builder) {
+	fmt.Fprintf(b, "umask 022\nt=target/%s/%s\n", p.Triple, p.ProfileDir())
+	for _, bin := range p.Bins {
+		fmt.Fprintf(b, "install -m 755 \"$t/%s\" /out/bin/\n", bin)
+	}
+	if p.Rlibs {
+		b.WriteString("find \"$t/deps\" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +\n")
+	}
+	b.WriteString("find /out -exec touch -h -d @0 {} +\n")
+}
+
+// cflagNames: CFLAGS and CXXFLAGS always, and every other of their kind that
+// the project sets, because the C toolchain crates take the most specific.
+func (p *Plan) cflagNames() []string {
+	n := slices.Collect(maps.Keys(p.CFlags))
+	n = append(n, "CFLAGS", "CXXFLAGS")
+	slices.Sort(n)
+	return slices.Compact(n)
+}
+
+func slashed(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return "/" + dir
+}
+
+// quote makes a word of a POSIX shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+func quoteWithSpace(s string) string {
+	if s == "" {
+		return ""
+	}
+	return quote(s + " ")
+}

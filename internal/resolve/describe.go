@@ -1,0 +1,44 @@
+package resolve
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/lock"
+	"github.com/opencontainers/go-digest"
+)
+
+// Summary says in a few words what a project is built from.
+func (p *Project) Summary() string {
+	s := fmt.Sprintf("%d crates", len(p.CargoLock.Crates()))
+	if n := len(cargo.GitDependencies(p.CargoLock)); n > 0 {
+		s += fmt.Sprintf(" · %d git repositories", n)
+	}
+	s += " · rust " + p.Lock.Toolchain.Channel
+	if def, err := p.Definition(p.Config.Builder.Image); err == nil {
+		s += fmt.Sprintf(" · debian %s (%d packages)", def.Suite, len(def.Locked()))
+	}
+	return s + " · " + p.LockFrom
+}
+
+var cflagsRE = regexp.MustCompile(`^((HOST|TARGET)_)?(C|CXX)FLAGS([_-].*)?$`)
+
+// CFlags are the C compiler flags that the project's own Cargo configuration
+// sets in [env], by variable.
+func (p *Project) CFlags() map[string]string {
+	out := map[string]string{}
+	for _, e := range p.Workspace.Config.Env {
+		if cflagsRE.MatchString(e.Name) && !e.Relative {
+			out[e.Name] = e.Value
+		}
+	}
+	return out
+}
+
+// base is a base image by digest.
+func base(ref string) lock.Base {
+	name, d, _ := strings.Cut(ref, "@")
+	return lock.Base{Name: name, Digest: digest.Digest(d), Vouched: lock.Unsigned}
+}

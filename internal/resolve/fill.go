@@ -1,0 +1,204 @@
+package resolve
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/fault"
+)
+
+// Defaults of what neither twice.toml nor the workspace says.
+const (
+	DefaultTarget  = "x86_64-unknown-linux-gnu"
+	DefaultBuilder = "builder-rust"
+	DefaultRuntime = "runtime-cc"
+	DefaultProfile = "release"
+	// NonRoot is the user of distroless images' nonroot variants.
+	NonRoot = "65532:65532"
+)
+
+// Fill completes a configuration from the workspace. The result says
+// everything that shapes the build.
+func Fill(f *config.File, ws *cargo.Workspace) error {
+	if f.Toolchain.Channel == "" {
+		f.Toolchain.Channel = ws.Toolchain.Channel
+	}
+	for _, c := range ws.Toolchain.Components {
+		if !slices.Contains(f.Toolchain.Components, c) {
+			f.Toolchain.Components = append(f.Toolchain.Components, c)
+		}
+	}
+	if f.Builder.Image == "" {
+		f.Builder.Image = DefaultBuilder
+	}
+	if len(f.Builds) == 0 {
+		f.Builds = []config.Build{{}}
+	}
+	for i := range f.Builds {
+		if err := fillBuild(&f.Builds[i], ws); err != nil {
+			return err
+		}
+	}
+	if f.Images == nil {
+		for _, b := range f.Builds {
+			if len(b.Bins) > 0 {
+				f.Images = append(f.Images, config.Image{Build: b.Name})
+			}
+		}
+	}
+	for i := range f.Images {
+		if err := fillImage(&f.Images[i], f); err != nil {
+			return err
+		}
+	}
+	if f.Archive.Formats == nil {
+		f.Archive.Formats = []string{"tar.gz"}
+	}
+	if f.Archive.Files == nil {
+		f.Archive.Files = []string{"LICENSE*", "LICENCE*", "COPYING*", "UNLICENSE*", "NOTICE*", "README*"}
+	}
+	return nil
+}
+
+func fillBuild(b *config.Build, ws *cargo.Workspace) error {
+	if b.Name == "" {
+		b.Name = contentName(ws)
+	}
+	if b.Target == "" {
+		b.Target = DefaultTarget
+	}
+	if b.Profile == "" {
+		b.Profile = DefaultProfile
+	}
+	bins, err := binaries(b, ws)
+	if err != nil {
+		return err
+	}
+	if len(b.Bins) == 0 {
+		for _, x := range bins {
+			b.Bins = append(b.Bins, x.Name)
+		}
+		return nil
+	}
+	for _, want := range b.Bins {
+		if !slices.ContainsFunc(bins, func(x cargo.Bin) bool { return x.Name == want }) {
+			return fault.Hintf(fmt.Errorf("%s: build %s: no binary is called %q", config.Name, b.Name, want),
+				"there are: %s", strings.Join(binNames(bins), ", "))
+		}
+	}
+	return nil
+}
+
+func fillImage(im *config.Image, f *config.File) error {
+	if im.Build == "" {
+		if len(f.Builds) != 1 {
+			return fault.Hint(fmt.Errorf("%s: an image doesn't say which build it is of", config.Name), "add build = \"NAME\" to it")
+		}
+		im.Build = f.Builds[0].Name
+	}
+	b, ok := f.Build(im.Build)
+	if !ok {
+		return fmt.Errorf("%s: there is no build called %q", config.Name, im.Build)
+	}
+	if im.Base == "" {
+		im.Base = DefaultRuntime
+	}
+	if im.User == "" {
+		im.User = NonRoot
+	}
+	if len(im.Entrypoint) == 0 {
+		if len(b.Bins) == 0 {
+			return fault.Hint(fmt.Errorf("%s: the image of %s has no binary to start", config.Name, b.Name), "remove the [[image]] table, or name the entrypoint")
+		}
+		im.Entrypoint = []string{BinDir + "/" + b.Bins[0]}
+	}
+	return nil
+}
+
+// BinDir is where an image has its binaries.
+const BinDir = "/usr/bin"
+
+// contentName names the build after its content; see the package comment.
+func contentName(ws *cargo.Workspace) string {
+	if ws.Name != "" {
+		return ws.Name
+	}
+	if len(ws.Bins) == 1 {
+		return ws.Bins[0].Name
+	}
+	return "workspace"
+}
+
+// binaries are those that `cargo build` with the build's settings makes.
+func binaries(b *config.Build, ws *cargo.Workspace) ([]cargo.Bin, error) {
+	candidates := ws.Bins
+	if len(b.Packages) > 0 {
+		candidates = nil
+		for _, name := range b.Packages {
+			i := slices.IndexFunc(ws.Members, func(m cargo.Member) bool { return m.Name == name })
+			if i < 0 {
+				return nil, fault.Hintf(fmt.Errorf("%s: build %s: the workspace has no package %q", config.Name, b.Name, name),
+					"there are: %s", strings.Join(memberNames(ws), ", "))
+			}
+			candidates = append(candidates, ws.Members[i].Bins...)
+		}
+	}
+	var out []cargo.Bin
+	for _, c := range candidates {
+		if i := slices.IndexFunc(ws.Members, func(m cargo.Member) bool { return m.Name == c.Package }); i >= 0 && !enabled(c.Required, b, ws.Members[i]) {
+			continue
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// enabled reports whether all required features are on.
+func enabled(required []string, b *config.Build, m cargo.Member) bool {
+	if len(required) == 0 {
+		return true
+	}
+	on := map[string]bool{}
+	var turnOn func(string)
+	turnOn = func(f string) {
+		f = strings.TrimPrefix(f, m.Name+"/")
+		if on[f] {
+			return
+		}
+		on[f] = true
+		for _, g := range m.Features[f] {
+			turnOn(g)
+		}
+	}
+	if !b.NoDefaultFeatures() {
+		turnOn("default")
+	}
+	for _, f := range b.Features {
+		turnOn(f)
+	}
+	for _, r := range required {
+		if !on[r] {
+			return false
+		}
+	}
+	return true
+}
+
+func binNames(bins []cargo.Bin) []string {
+	var n []string
+	for _, b := range bins {
+		n = append(n, b.Name)
+	}
+	return n
+}
+
+func memberNames(ws *cargo.Workspace) []string {
+	var n []string
+	for _, m := range ws.Members {
+		n = append(n, m.Name)
+	}
+	return n
+}

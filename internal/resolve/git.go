@@ -1,0 +1,42 @@
+package resolve
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/source"
+	"github.com/opencontainers/go-digest"
+)
+
+// FetchGit brings the commits of a git dependency, submodules included, into
+// the cache of repositories. The first result is the dependency itself.
+func FetchGit(ctx context.Context, tools Tools, g cargo.GitDep) ([]source.GitRepo, error) {
+	got, err := source.FetchGit(ctx, source.GitOptions{
+		URLs: tools.Resolver.Git(g.URL), Commit: g.Commit, Dir: GitCache(tools),
+		Mirrors: tools.Resolver.Git, Offline: tools.Fetcher.Offline,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("fetching git dependency %s at %.12s: %w", g.URL, g.Commit, err)
+	}
+	return got, nil
+}
+
+// GitTreeDigest hashes the files of a git dependency's commit.
+func GitTreeDigest(ctx context.Context, tools Tools, g cargo.GitDep) (digest.Digest, error) {
+	if _, err := FetchGit(ctx, tools, g); err != nil {
+		return "", err
+	}
+	t, done, err := source.GitTree(ctx, GitCache(tools), g.Commit)
+	if err != nil {
+		return "", err
+	}
+	defer done.Close()
+	return layer.TreeDigest(t)
+}
+
+// GitCache is the bare repository beside the store that holds every commit
+// that was ever fetched.
+func GitCache(tools Tools) string { return filepath.Join(filepath.Dir(tools.Store.Dir()), "git") }

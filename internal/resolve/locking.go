@@ -1,0 +1,141 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/lock"
+)
+
+// UseLock sets p.Lock: from twice.lock, or without one from the built-in pins.
+func (p *Project) UseLock(ctx context.Context, tools Tools) error {
+	data, err := fs.ReadFile(p.Source.FS(), path.Join(p.Workspace.Root, lock.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		p.Lock, p.LockFrom, err = p.builtin(ctx, tools)
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", lock.Name, err)
+	}
+	if p.Lock, err = lock.Parse(data); err != nil {
+		return err
+	}
+	p.LockFrom = lock.Name
+	return p.answers(data)
+}
+
+// answers refuses a lock that was made for other settings.
+func (p *Project) answers(data []byte) error {
+	stale := func(key, format string, a ...any) error {
+		line := 1 + strings.Count(string(data[:max(strings.Index(string(data), key), 0)]), "\n")
+		return fault.Hint(fmt.Errorf("%s:%d: is stale: %s", lock.Name, line, fmt.Sprintf(format, a...)), "run `twice lock`")
+	}
+	l := p.Lock
+	if c := p.Config.Toolchain.Channel; c != "" && c != l.Toolchain.Channel {
+		return stale("channel = ", "it locks Rust %s, and the sources ask for %s", l.Toolchain.Channel, c)
+	}
+	for _, name := range p.ImageNames() {
+		im, ok := l.Image(name)
+		if !ok {
+			return stale("[[image]]", "it has no image %s", name)
+		}
+		def, err := images.Load(name)
+		if err != nil {
+			return err
+		}
+		if def.Identity() != im.Definition {
+			return stale(fmt.Sprintf("name = %q", name), "it was made for another definition of image %s", name)
+		}
+	}
+	for _, g := range cargo.GitDependencies(p.CargoLock) {
+		if !slices.ContainsFunc(l.Git, func(x lock.Git) bool { return x.URL == g.URL && x.Commit == g.Commit }) {
+			return stale("[[git]]", "it has no %s at %s", g.URL, g.Commit)
+		}
+	}
+	if p.Config.InputsDigest() != l.Inputs {
+		return stale("inputs = ", "%s asks for other inputs than it was made for", config.Name)
+	}
+	return nil
+}
+
+// ImageNames are the definitions of images/ that the project uses.
+func (p *Project) ImageNames() []string {
+	names := []string{p.Config.Builder.Image, EngineImage}
+	for _, im := range p.Config.Images {
+		if im.Base != Scratch && !strings.Contains(im.Base, "@") {
+			names = append(names, im.Base)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Scratch is the base that has nothing in it.
+const Scratch = "scratch"
+
+// EngineImage is the definition of the embedded engine's own root.
+const EngineImage = "engine"
+
+// builtin is the lock that everybody has: the images' own locks and the
+// built-in toolchain.
+func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string, error) {
+	if len(p.Config.Builder.Packages) > 0 {
+		return nil, "", fault.Hint(fmt.Errorf("%s asks for more Debian packages (%s) and there is no %s",
+			config.Name, strings.Join(p.Config.Builder.Packages, ", "), lock.Name), "run `twice lock`")
+	}
+	l := &lock.Lock{Inputs: p.Config.InputsDigest()}
+	from := "built-in pins"
+	def, err := BuiltinToolchain()
+	if err != nil {
+		return nil, "", err
+	}
+	l.Toolchain = def
+	if c := p.Config.Toolchain.Channel; (c != "" && c != def.Channel) || !hasComponents(def, p.Config.Toolchain.Components) {
+		if c == "" {
+			c = def.Channel
+		}
+		if l.Toolchain, err = Toolchain(ctx, tools, c, p.Config.Toolchain.Components, nil); err != nil {
+			return nil, "", err
+		}
+		from = "built-in pins, and Rust " + c + " on first use"
+	}
+	for _, name := range p.ImageNames() {
+		def, err := images.Load(name)
+		if err != nil {
+			return nil, "", err
+		}
+		l.Images = append(l.Images, lock.Image{Name: name, Definition: def.Identity(), Lock: def.Lock})
+	}
+	for _, im := range p.Config.Images {
+		if strings.Contains(im.Base, "@") {
+			l.Bases = append(l.Bases, base(im.Base))
+		}
+	}
+	return l, from, nil
+}
+
+// Definition is the image definition of that name with the locked packages.
+func (p *Project) Definition(name string) (images.Definition, error) {
+	def, err := images.Load(name)
+	if err != nil {
+		return images.Definition{}, err
+	}
+	im, ok := p.Lock.Image(name)
+	if !ok {
+		return images.Definition{}, fmt.Errorf("the lock has no image %s", name)
+	}
+	def.Lock = im.Lock
+	if name == p.Config.Builder.Image && len(p.Config.Builder.Packages) > 0 {
+		return def.With(images.Extra)
+	}
+	return def, nil
+}

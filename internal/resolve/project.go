@@ -1,0 +1,144 @@
+// Package resolve turns what a user names into what will be built: the
+// source, its settings, and a lock that answers them.
+//
+// # Settings
+//
+// twice.toml beside the workspace's Cargo.toml, with what it leaves out
+// filled in from the workspace (see Fill). Without the file, everything is
+// filled in, exactly as `twice init` would write it.
+//
+// # Names
+//
+// The name under which the sources are built reaches the bits (it is in
+// /build/<name>), so it comes from the content and never from the folder that
+// somebody cloned into: the root package's name; in a virtual workspace the
+// name of its only binary, else "workspace".
+//
+// # The lock
+//
+// twice.lock, where there is one: it must answer the settings. Without one the
+// images' own locks and the built-in toolchain are used, so that everybody who
+// builds a published crate uses the same inputs; another toolchain, which the
+// sources ask for, is resolved on the spot and said to be trust on first use.
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/craton-co/twice/internal/address"
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/source"
+	"github.com/craton-co/twice/internal/store"
+)
+
+// Tools are what resolving needs from this machine.
+type Tools struct {
+	Store    *store.Store
+	Fetcher  *fetch.Fetcher
+	Resolver *address.Resolver
+}
+
+// Options say how the source is to be taken.
+type Options struct {
+	Dirty   bool
+	Epoch   *int64
+	Offline bool
+}
+
+// Project is everything known about a build before anything is fetched for it.
+type Project struct {
+	Spec      string
+	Source    *source.Source
+	Workspace *cargo.Workspace
+	CargoLock *cargo.LockFile
+	Config    *config.File // filled in
+	HasConfig bool         // there is a twice.toml
+	Lock      *lock.Lock   // nil until Locked
+	LockFrom  string       // for people: "twice.lock", "built-in pins", …
+}
+
+// Open reads the source and its settings. Close it when done.
+func Open(ctx context.Context, tools Tools, spec string, opt Options) (*Project, error) {
+	p, err := open(ctx, tools, spec, opt)
+	if err != nil {
+		return nil, err
+	}
+	// Only the sources hold the twice.toml that may hold their epoch.
+	if e := p.Config.Epoch; e != nil && opt.Epoch == nil && p.Source.Kind == source.KindDirectory && p.Source.Commit == "" {
+		if err := p.Close(); err != nil {
+			return nil, err
+		}
+		opt.Epoch = e
+		if p, err = open(ctx, tools, spec, opt); err != nil {
+			return nil, err
+		}
+		p.Source.EpochFrom = config.Name
+	}
+	return p, nil
+}
+
+func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project, error) {
+	src, err := source.Open(ctx, spec, source.Options{
+		Fetcher: tools.Fetcher, Resolver: tools.Resolver, Store: tools.Store,
+		Dirty: opt.Dirty, EpochOverride: opt.Epoch, Offline: opt.Offline, GitCache: GitCache(tools),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &Project{Spec: spec, Source: src}
+	if err := p.read(); err != nil {
+		_ = src.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close drops the source's temporary files.
+func (p *Project) Close() error { return p.Source.Close() }
+
+func (p *Project) read() error {
+	fsys := p.Source.FS()
+	ws, err := cargo.Inspect(fsys, p.Source.Dir)
+	if err != nil {
+		return err
+	}
+	p.Workspace = ws
+	data, err := fs.ReadFile(fsys, path.Join(ws.Root, "Cargo.lock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Hint(fmt.Errorf("%s has no Cargo.lock", p.Spec),
+			"run `cargo generate-lockfile` and commit the file: a build without it is another build tomorrow")
+	} else if err != nil {
+		return fmt.Errorf("reading Cargo.lock: %w", err)
+	}
+	if p.CargoLock, err = cargo.ParseLock(data); err != nil {
+		return err
+	}
+	p.Config = &config.File{}
+	data, err = fs.ReadFile(fsys, path.Join(ws.Root, config.Name))
+	switch {
+	case err == nil:
+		if p.Config, err = config.Parse(data); err != nil {
+			return err
+		}
+		p.HasConfig = true
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("reading %s: %w", config.Name, err)
+	}
+	return Fill(p.Config, ws)
+}
+
+// Version of what is built: the crate's, or the workspace's.
+func (p *Project) Version() string {
+	if p.Source.Version != "" {
+		return p.Source.Version
+	}
+	return p.Workspace.Version
+}

@@ -1,0 +1,140 @@
+package resolve
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/compose"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/lock"
+)
+
+// Pins are the words that `twice lock --update` takes.
+var Pins = []string{"toolchain", "builder", "base", "engine", "git", "all"}
+
+// Relock makes the lock that answers the project's settings. Of the project's
+// present lock every pin stays that still answers them, except those named in
+// update: they are moved to what upstream has now. A present lock that is
+// damaged counts as none when all is to be updated or nothing in particular.
+func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lock.Lock, error) {
+	for _, u := range update {
+		if !slices.Contains(Pins, u) {
+			return nil, fault.Hintf(fmt.Errorf("there is no pin called %q", u), "there are: %s", strings.Join(Pins, ", "))
+		}
+	}
+	old, err := p.oldLock(len(update) > 0 && !slices.Contains(update, "all"))
+	if err != nil {
+		return nil, err
+	}
+	moves := func(pin string) bool { return slices.Contains(update, pin) || slices.Contains(update, "all") }
+	l := &lock.Lock{Inputs: p.Config.InputsDigest()}
+	if l.Toolchain, err = p.relockToolchain(ctx, tools, old, moves("toolchain")); err != nil {
+		return nil, err
+	}
+	for _, name := range p.ImageNames() {
+		pin := "base"
+		switch name {
+		case EngineImage:
+			pin = "engine"
+		case p.Config.Builder.Image:
+			pin = "builder"
+		}
+		im, err := p.relockImage(ctx, tools, old, name, moves(pin))
+		if err != nil {
+			return nil, err
+		}
+		l.Images = append(l.Images, im)
+	}
+	for _, im := range p.Config.Images {
+		if strings.Contains(im.Base, "@") && !slices.Contains(l.Bases, base(im.Base)) {
+			l.Bases = append(l.Bases, base(im.Base))
+		}
+	}
+	l.Git, err = p.relockGit(ctx, tools, old, moves("git"))
+	return l, err
+}
+
+// oldLock is the project's present lock, or an empty one.
+func (p *Project) oldLock(needed bool) (*lock.Lock, error) {
+	data, err := fs.ReadFile(p.Source.FS(), path.Join(p.Workspace.Root, lock.Name))
+	if err != nil {
+		return &lock.Lock{}, nil
+	}
+	l, err := lock.Parse(data)
+	if err == nil {
+		return l, nil
+	}
+	if needed {
+		return nil, fault.Hint(err, "run `twice lock` to write it anew")
+	}
+	return &lock.Lock{}, nil
+}
+
+func (p *Project) relockToolchain(ctx context.Context, tools Tools, old *lock.Lock, move bool) (lock.Toolchain, error) {
+	def, err := BuiltinToolchain()
+	if err != nil {
+		return lock.Toolchain{}, err
+	}
+	channel := p.Config.Toolchain.Channel
+	if channel == "" {
+		channel = def.Channel
+	}
+	for _, t := range []lock.Toolchain{old.Toolchain, def} {
+		if !move && t.Channel == channel && hasComponents(t, p.Config.Toolchain.Components) {
+			return t, nil
+		}
+	}
+	return Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, nil)
+}
+
+func (p *Project) relockImage(ctx context.Context, tools Tools, old *lock.Lock, name string, move bool) (lock.Image, error) {
+	def, err := images.Load(name)
+	if err != nil {
+		return lock.Image{}, err
+	}
+	im := lock.Image{Name: name, Definition: def.Identity(), Lock: def.Lock}
+	var extra []string
+	if name == p.Config.Builder.Image {
+		extra = p.Config.Builder.Packages
+	}
+	if before, ok := old.Image(name); ok && before.Definition == def.Identity() {
+		im.Lock = before.Lock
+	}
+	if !move && (len(extra) == 0 || old.Inputs == p.Config.InputsDigest()) {
+		if len(extra) == 0 {
+			im.Packages = slices.DeleteFunc(slices.Clone(im.Packages), func(p images.Package) bool {
+				return slices.Equal(p.Groups, []string{images.Extra})
+			})
+		}
+		return im, nil
+	}
+	opt := compose.LockOptions{Extra: extra}
+	if !move {
+		opt.Keep = &im.Lock
+	}
+	im.Lock, err = compose.Lock(ctx, tools.Fetcher, tools.Resolver, def, opt)
+	return im, err
+}
+
+func (p *Project) relockGit(ctx context.Context, tools Tools, old *lock.Lock, move bool) ([]lock.Git, error) {
+	var out []lock.Git
+	for _, g := range cargo.GitDependencies(p.CargoLock) {
+		i := slices.IndexFunc(old.Git, func(x lock.Git) bool { return x.URL == g.URL && x.Commit == g.Commit })
+		if i >= 0 && !move {
+			out = append(out, old.Git[i])
+			continue
+		}
+		tree, err := GitTreeDigest(ctx, tools, g)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, lock.Git{URL: g.URL, Commit: g.Commit, Tree: tree})
+	}
+	return out, nil
+}

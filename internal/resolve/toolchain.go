@@ -1,0 +1,147 @@
+package resolve
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/rust"
+	"github.com/opencontainers/go-digest"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// BuiltinToolchain is the toolchain of whoever asks for none, or for just this one.
+var BuiltinToolchain = sync.OnceValues(func() (lock.Toolchain, error) {
+	var f struct {
+		Channel, Date, Rustc, Host, Vouched string
+		Tree                                digest.Digest
+		Components                          []struct{ Name, Target, Path, SHA256 string }
+	}
+	if err := toml.Unmarshal(images.BuiltinToolchain, &f); err != nil {
+		return lock.Toolchain{}, fmt.Errorf("parsing the built-in toolchain: %w", err)
+	}
+	t := lock.Toolchain{Pin: rust.Pin{Channel: f.Channel, Date: f.Date, Rustc: f.Rustc, Host: f.Host, Tree: f.Tree}, Vouched: f.Vouched}
+	for _, c := range f.Components {
+		t.Components = append(t.Components, rust.Component{Name: c.Name, Target: c.Target, Path: c.Path,
+			SHA256: digest.NewDigestFromEncoded(digest.SHA256, c.SHA256), Size: -1})
+	}
+	return t, nil
+})
+
+func hasComponents(t lock.Toolchain, names []string) bool {
+	for _, n := range names {
+		if !slices.ContainsFunc(t.Components, func(c rust.Component) bool { return c.Name == n || c.Name == n+"-preview" }) {
+			return false
+		}
+	}
+	return true
+}
+
+// Toolchain resolves a channel to a pin with its tree digest: from a toolchain
+// installed on this machine, else from the distribution server's manifest and
+// tarballs.
+func Toolchain(ctx context.Context, tools Tools, channel string, components, targets []string) (lock.Toolchain, error) {
+	if rust.IsMoving(channel) {
+		return lock.Toolchain{}, fault.Hintf(fmt.Errorf("the channel %q means another toolchain tomorrow", channel),
+			"name a release (1.95.0) or a day (nightly-2026-04-03) in rust-toolchain.toml, or as channel in [toolchain] of twice.toml")
+	}
+	m, err := manifest(ctx, tools, channel)
+	if err != nil {
+		return lock.Toolchain{}, err
+	}
+	pin, err := m.Pin(channel, hostTriple, components, targets)
+	if err != nil {
+		return lock.Toolchain{}, err
+	}
+	tree, done, err := ToolchainTree(ctx, tools, pin)
+	if err != nil {
+		return lock.Toolchain{}, err
+	}
+	defer done()
+	if pin.Tree, err = layer.TreeDigest(tree); err != nil {
+		return lock.Toolchain{}, fmt.Errorf("hashing Rust %s: %w", channel, err)
+	}
+	return lock.Toolchain{Pin: pin, Vouched: lock.Unsigned}, nil
+}
+
+// hostTriple is what the builder's rustc and cargo run on.
+const hostTriple = "x86_64-unknown-linux-gnu"
+
+// manifest finds the distribution manifest of a channel.
+func manifest(ctx context.Context, tools Tools, channel string) (*rust.Manifest, error) {
+	found, err := rust.Toolchains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range found {
+		if m, err := t.Manifest(); err == nil && matches(m, channel) {
+			return m, nil
+		}
+	}
+	p, err := rust.ManifestPath(channel)
+	if err != nil {
+		return nil, err
+	}
+	data, err := tools.Fetcher.Get(ctx, tools.Resolver.Rust(p), 64<<20)
+	if err != nil {
+		return nil, fault.Hintf(fmt.Errorf("finding Rust %s: %w", channel, err),
+			"install it with `rustup toolchain install %s`, or set a mirror of Rust's distribution server", channel)
+	}
+	return rust.ParseManifest(data)
+}
+
+// matches reports whether a manifest is a channel's.
+func matches(m *rust.Manifest, channel string) bool {
+	if name, date, dated := strings.Cut(channel, "-20"); dated {
+		return m.Date == "20"+date && m.Channel() == name
+	}
+	return m.Channel() == channel
+}
+
+// ToolchainTree is the files of a pinned toolchain: from an installed one, else
+// from its tarballs, which are fetched. The caller compares the tree with the
+// pin's digest where there is one, and calls done when it has been read.
+func ToolchainTree(ctx context.Context, tools Tools, pin rust.Pin) (t *layer.Tree, done func(), err error) {
+	if dir, err := rust.Installed(ctx, pin); err == nil {
+		t, err := rust.InstalledTree(ctx, dir, pin)
+		if err != nil {
+			return nil, nil, err
+		}
+		if pin.Tree == "" {
+			return t, func() {}, nil
+		}
+		got, err := layer.TreeDigest(t)
+		if err != nil {
+			return nil, nil, err
+		}
+		if got == pin.Tree {
+			return t, func() {}, nil
+		}
+		// An installed toolchain with other files is no error: the tarballs decide.
+	}
+	if err := tools.Fetcher.Fetch(ctx, ToolchainItems(tools, pin)); err != nil {
+		return nil, nil, fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)
+	}
+	t, c, err := rust.ComponentTree(ctx, tools.Store, pin)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t, func() { _ = c.Close() }, nil
+}
+
+// ToolchainItems are the tarballs of a pinned toolchain.
+func ToolchainItems(tools Tools, pin rust.Pin) []fetch.Item {
+	var items []fetch.Item
+	for _, c := range pin.Components {
+		items = append(items, fetch.Item{Kind: "toolchain", Name: c.Name + " " + pin.Channel, Digest: c.SHA256, Size: c.Size,
+			URLs: tools.Resolver.Rust(c.Path)})
+	}
+	return items
+}

@@ -1,0 +1,66 @@
+package rust
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/craton-co/twice/internal/fault"
+)
+
+// ToolchainFile is a rust-toolchain.toml, or a rust-toolchain in either of its forms.
+type ToolchainFile struct {
+	File       string   // its path, "" when there is none
+	Channel    string   // "" when the file names none
+	Profile    string   // "" when the file names none
+	Components []string // besides the profile's
+	Targets    []string // besides the host
+}
+
+const maxToolchainFile = 64 << 10
+
+// ParseToolchainFile reads the file called name. A file without ".toml" may
+// also be the old form: one line that is the channel. A path to a local
+// toolchain is an error, since nobody else can have it.
+func ParseToolchainFile(name string, data []byte) (ToolchainFile, error) {
+	if len(data) > maxToolchainFile {
+		return ToolchainFile{}, fmt.Errorf("%s: %d bytes: more than %d", name, len(data), maxToolchainFile)
+	}
+	if !strings.HasSuffix(name, ".toml") {
+		if line := strings.TrimSpace(string(data)); line != "" && !strings.ContainsAny(line, "\n[]=") {
+			if err := CheckChannel(line); err != nil {
+				return ToolchainFile{}, fmt.Errorf("%s: %w", name, err)
+			}
+			return ToolchainFile{File: name, Channel: line}, nil
+		}
+	}
+	var doc struct {
+		Toolchain *struct {
+			Channel    string
+			Path       string
+			Profile    string
+			Components []string
+			Targets    []string
+		}
+	}
+	if err := decode(name, data, &doc); err != nil {
+		return ToolchainFile{}, err
+	}
+	t := doc.Toolchain
+	if t == nil {
+		return ToolchainFile{}, fmt.Errorf("%s: no [toolchain]", name)
+	}
+	if t.Path != "" {
+		return ToolchainFile{}, fault.Hint(fmt.Errorf("%s: toolchain.path %.100q is a directory of one machine", name, t.Path), "name a channel")
+	}
+	if t.Channel != "" {
+		if err := CheckChannel(t.Channel); err != nil {
+			return ToolchainFile{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	switch t.Profile {
+	case "", "minimal", "default", "complete":
+	default:
+		return ToolchainFile{}, fmt.Errorf("%s: toolchain.profile %.50q is not known", name, t.Profile)
+	}
+	return ToolchainFile{File: name, Channel: t.Channel, Profile: t.Profile, Components: t.Components, Targets: t.Targets}, nil
+}

@@ -1,0 +1,123 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/craton-co/twice/internal/address"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/store"
+)
+
+// Source is an opened source. Close it when Tree is no longer read.
+type Source struct {
+	Spec       string      // as Open takes it, as exactly as is known: "crate:ripgrep@15.1.0"
+	Kind       string      // KindCrate, KindDirectory or KindGit
+	Name       string      // of the crate, the directory or the repository
+	Version    string      // crates only
+	Checksum   string      // crates only: SHA-256 of the .crate, 64 hex
+	Commit     string      // 40 hex, "" when unknown
+	Tag        string      // a git tag that names Commit, "" when there is none
+	Epoch      int64       // seconds since 1970
+	EpochFrom  string      // one of the From constants
+	Dirty      bool        // Tree is not what Commit says
+	DirtyFiles []string    // below Tree's root, sorted
+	Tree       *layer.Tree // every time is Epoch, the owner root
+	Dir        string      // the workspace's directory in Tree, "" = its root
+
+	closers []io.Closer
+}
+
+const (
+	KindCrate     = "crate"
+	KindDirectory = "directory"
+	KindGit       = "git"
+)
+
+// Where an Epoch comes from, in words for people.
+const (
+	FromCommit   = "time of the commit"
+	FromCrate    = "newest file of the crate"
+	FromOverride = "given"
+	FromNothing  = "nothing known"
+)
+
+// Options of Open.
+type Options struct {
+	Fetcher       *fetch.Fetcher    // crate: only
+	Resolver      *address.Resolver // crate: and git+
+	Store         *store.Store      // crate:, and where GitCache is by default
+	Checksum      string            // crate: only: refuse another than this SHA-256 (64 hex); "": the index's is taken
+	Dirty         bool              // accept a directory that differs from its commit
+	EpochOverride *int64
+	GitCache      string // a bare repository for git+; "": "git" beside the store
+	Offline       bool   // fetch nothing
+}
+
+// Open opens spec: "crate:NAME" or "crate:NAME@VERSION", "git+URL#COMMIT", or a directory.
+func Open(ctx context.Context, spec string, opt Options) (*Source, error) {
+	var s *Source
+	var err error
+	if name, ok := strings.CutPrefix(spec, "crate:"); ok {
+		s, err = openCrate(ctx, name, opt)
+	} else if u, ok := strings.CutPrefix(spec, "git+"); ok {
+		s, err = openGit(ctx, u, opt)
+	} else if scheme, _, ok := strings.Cut(spec, "://"); ok {
+		err = fault.Hintf(fmt.Errorf("%q is not a source", spec), "for a git repository write git+%s://…#<commit>", scheme)
+	} else {
+		s, err = openDirectory(ctx, spec, opt)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening source %s: %w", redact(spec), err)
+	}
+	return s, nil
+}
+
+// setEpoch takes the override, else t, and gives it to every entry.
+func (s *Source) setEpoch(opt Options, t int64, from string) error {
+	s.Epoch, s.EpochFrom = t, from
+	if opt.EpochOverride != nil {
+		s.Epoch, s.EpochFrom = *opt.EpochOverride, FromOverride
+	}
+	if s.Epoch != clampTime(s.Epoch) {
+		return fmt.Errorf("epoch %d is out of range", s.Epoch)
+	}
+	dated := layer.NewTree()
+	for _, e := range s.Tree.Entries() {
+		e.ModTime = s.Epoch
+		if err := dated.Add(e); err != nil {
+			return err
+		}
+	}
+	s.Tree = dated
+	return nil
+}
+
+// FS is Tree as a file system, rooted at the tree's root: Dir names the
+// workspace's directory in it. It follows symbolic links.
+func (s *Source) FS() fs.FS { return newTreeFS(s.Tree) }
+
+// Close drops the files that Tree reads from.
+func (s *Source) Close() error {
+	var errs []error
+	for _, c := range s.closers {
+		errs = append(errs, c.Close())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// spoolDir is where temporary files go: beside the blobs, which need as much room.
+func (o Options) spoolDir() string {
+	if o.Store == nil {
+		return ""
+	}
+	return filepath.Join(o.Store.Dir(), "ingest")
+}

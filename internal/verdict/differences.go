@@ -1,0 +1,128 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/craton-co/twice/internal/compare"
+)
+
+// differences shows where each artefact differs.
+func (p *page) differences(v *Verdict) {
+	n := 0
+	for _, a := range v.Artefacts {
+		if a.Same {
+			continue
+		}
+		if n++; n > shown && !p.o.Verbose {
+			continue
+		}
+		p.gap()
+		p.difference(v, a)
+	}
+	if n > shown && !p.o.Verbose {
+		p.gap()
+		p.line("  and %d more; --verbose shows them", n-shown)
+	}
+}
+
+func (p *page) difference(v *Verdict, a Artefact) {
+	switch d := a.Difference; {
+	case a.A == "" || a.B == "":
+		side := "A"
+		if a.A == "" {
+			side = "B"
+		}
+		p.line("  %s   only in %s", clean(a.Name), side)
+	case d == nil:
+		p.line("  %s   %s", clean(a.Name), sizes(a.SizeA, a.SizeB))
+	default:
+		p.line("  %s   %s", clean(d.Path), extent(d))
+		if len(d.A) > 0 || len(d.B) > 0 {
+			x, y := sides(d)
+			p.line("    A  %s", x)
+			p.line("    B  %s", y)
+		}
+		if d.Note != "" {
+			p.line("    %s", clean(d.Note))
+		}
+	}
+	if h := v.hint(a); h != "" {
+		p.line("  hint    %s", h)
+	}
+}
+
+// extent says how much differs: "18 bytes, in main+0x12, 3 places".
+func extent(d *compare.Difference) string {
+	var out []string
+	switch {
+	case d.Length > 0:
+		out = append(out, Size(d.Length))
+	case len(d.B) > 0:
+		out = append(out, "nothing in A")
+	}
+	if d.Symbol != "" {
+		out = append(out, "in "+clean(d.Symbol))
+	}
+	if d.Count > 1 {
+		out = append(out, fmt.Sprintf("%d places", d.Count))
+	}
+	if d.SizeA >= 0 && d.SizeB >= 0 && d.SizeA != d.SizeB {
+		out = append(out, sizes(d.SizeA, d.SizeB))
+	}
+	return strings.Join(out, ", ")
+}
+
+// sizes tells two sizes apart.
+func sizes(a, b int64) string {
+	x, y := Size(a), Size(b)
+	switch {
+	case a == b:
+		return x + " in both"
+	case x == y:
+		x, y = count(int(a), "byte"), count(int(b), "byte")
+	}
+	return x + " in A, " + y + " in B"
+}
+
+// sides are the bytes of A and B: as text if both are, else in hexadecimal
+// with the text beside it, from the first byte that differs.
+func sides(d *compare.Difference) (a, b string) {
+	if isText(d.A) && isText(d.B) {
+		return printable(d.A, true), printable(d.B, true)
+	}
+	cut := func(p []byte) []byte { return p[min(len(p), d.Before):min(len(p), d.Before+16)] }
+	return dump(cut(d.A)), dump(cut(d.B))
+}
+
+func dump(p []byte) string {
+	return pad(fmt.Sprintf("% x", p), 16*3) + " |" + printable(p, false) + "|"
+}
+
+func isText(p []byte) bool {
+	for _, c := range p {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// printable shows bytes as ASCII; a dot stands for what isn't, or in a line of
+// text an escape.
+func printable(p []byte, escape bool) string {
+	var out strings.Builder
+	for _, c := range p {
+		switch {
+		case c >= ' ' && c <= '~':
+			out.WriteByte(c)
+		case !escape:
+			out.WriteByte('.')
+		case c == '\n':
+			out.WriteString(`\n`)
+		case c == '\t':
+			out.WriteString(`\t`)
+		}
+	}
+	return out.String()
+}

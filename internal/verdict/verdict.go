@@ -1,0 +1,207 @@
+// Package verdict is the result of building twice, as data: what was built,
+// from what, how the two builds differed, and whether their artefacts are the
+// same bits. The text on the screen and the JSON on the disk are two renderings of one value.
+//
+// # The words
+//
+//   - REPRODUCIBLE: every artefact of A is, bit for bit, that of B. Exit 0.
+//   - MISMATCH: at least one is not, or only one side has it. Exit 1.
+//   - NO VERDICT: the question was not answered (a build failed, there was
+//     nothing to compare, the run was interrupted). Exit 2.
+//
+// A warning never changes the word: it says what two builds on one machine and
+// one day could not have shown.
+//
+// # The JSON
+//
+// One object, UTF-8, indented by two spaces, a line feed at the end; "verdict"
+// is its first member and "schema" its second. Members are always in the same order and nothing
+// is escaped for HTML, so that equal verdicts are equal bytes. Times are RFC 3339 in UTC, durations seconds,
+// digests "sha256:" and 64 hexadecimal digits. Members that are empty and not
+// listed as required below are left out. A reader refuses members it does not
+// know and any other schema: there is one writer, and a verdict that is half
+// understood is worse than none.
+package verdict
+
+import (
+	"time"
+
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/craton-co/twice/internal/compare"
+)
+
+// Schema is the version of the JSON form.
+const Schema = 1
+
+// Word is the verdict in one word.
+type Word string
+
+// The three verdicts.
+const (
+	Reproducible Word = "REPRODUCIBLE"
+	Mismatch     Word = "MISMATCH"
+	NoVerdict    Word = "NO VERDICT"
+)
+
+// Verdict is everything that one run found out.
+type Verdict struct {
+	Word   Word `json:"verdict"`
+	Schema int  `json:"schema"`
+	// Reason is why there is no verdict; empty otherwise.
+	Reason string `json:"reason,omitempty"`
+	// Reached is when the verdict was reached.
+	Reached time.Time `json:"reached"`
+	// FromCache is set on a verdict that was stored by an earlier run: when it
+	// was reached. It is never in a stored verdict's own bytes.
+	FromCache *time.Time `json:"from_cache,omitempty"`
+
+	Subject   Subject    `json:"subject"`
+	Inputs    Inputs     `json:"inputs"`
+	Artefacts []Artefact `json:"artefacts"`
+	// Image is the digest of the image's manifest; empty without an image and on a mismatch.
+	Image    digest.Digest `json:"image,omitempty"`
+	Warnings []Warning     `json:"warnings,omitempty"`
+
+	Builds    []Build `json:"builds"`
+	Varied    []Axis  `json:"varied,omitempty"`
+	NotVaried []Axis  `json:"not_varied,omitempty"`
+	Steps     []Step  `json:"steps,omitempty"`
+	// Engine says in one line what ran the builds: "embedded BuildKit v0.32.2, contained".
+	Engine string `json:"engine,omitempty"`
+	// Report is the path of the report that was written, as the user would type it.
+	Report string `json:"report,omitempty"`
+	// Twice is the version of this program.
+	Twice string `json:"twice"`
+}
+
+// Subject is what was built.
+type Subject struct {
+	Spec    string `json:"spec"` // as the user named it: "crate:ripgrep@15.1.0", "."
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Commit  string `json:"commit,omitempty"`
+	// Epoch is SOURCE_DATE_EPOCH, and EpochFrom where it is from: "the commit",
+	// "the newest file in the crate".
+	Epoch     int64  `json:"epoch"`
+	EpochFrom string `json:"epoch_from,omitempty"`
+	// Dirty is true when files were built that no commit holds.
+	Dirty      bool     `json:"dirty,omitempty"`
+	DirtyFiles []string `json:"dirty_files,omitempty"`
+	Triple     string   `json:"triple,omitempty"`
+	Profile    string   `json:"profile,omitempty"`
+	Features   []string `json:"features,omitempty"`
+}
+
+// Inputs are the things that both builds share, by digest.
+type Inputs struct {
+	Crates         int           `json:"crates"`
+	GitCrates      int           `json:"git_crates,omitempty"`
+	DebianPackages int           `json:"debian_packages,omitempty"`
+	DebianSuite    string        `json:"debian_suite,omitempty"`
+	Rustc          string        `json:"rustc,omitempty"` // "1.95.0", "nightly-2026-04-03"
+	Toolchain      digest.Digest `json:"toolchain,omitempty"`
+	Builder        digest.Digest `json:"builder,omitempty"`
+	Source         digest.Digest `json:"source,omitempty"`
+	Vendor         digest.Digest `json:"vendor,omitempty"`
+	Runtime        digest.Digest `json:"runtime,omitempty"`
+	Lock           digest.Digest `json:"lock,omitempty"`
+	Plan           digest.Digest `json:"plan,omitempty"`
+}
+
+// Build is one of the two builds, as it was observed to run.
+type Build struct {
+	Side      string    `json:"side"` // "A" or "B"
+	Path      string    `json:"path,omitempty"`
+	UID       int       `json:"uid"`
+	GID       int       `json:"gid"`
+	User      string    `json:"user,omitempty"`
+	Home      string    `json:"home,omitempty"`
+	CargoHome string    `json:"cargo_home,omitempty"`
+	TZ        string    `json:"tz,omitempty"`
+	Locale    string    `json:"locale,omitempty"`
+	Umask     string    `json:"umask,omitempty"` // "022"
+	Host      string    `json:"host,omitempty"`
+	Jobs      int       `json:"jobs,omitempty"`
+	Start     time.Time `json:"start"`
+	Seconds   float64   `json:"seconds"`
+	Cached    bool      `json:"cached,omitempty"` // the engine had this build's result already
+	Engine    string    `json:"engine,omitempty"` // where it differs from the verdict's
+	Log       string    `json:"log,omitempty"`
+}
+
+// Axis is something that must not matter. One that was varied has its two
+// values; one that was not has the reason.
+type Axis struct {
+	Name string `json:"name"`
+	A    string `json:"a,omitempty"`
+	B    string `json:"b,omitempty"`
+	Why  string `json:"why,omitempty"`
+}
+
+// Step is a part of the run and how long it took. The text shows the seconds
+// of the steps named "inputs" and "builder".
+type Step struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Cached  bool    `json:"cached,omitempty"`
+}
+
+// Kind is what an artefact is.
+type Kind string
+
+// The kinds of artefacts.
+const (
+	Bin     Kind = "bin"
+	Rlib    Kind = "rlib"
+	Archive Kind = "archive"
+	Image   Kind = "image"
+)
+
+// Artefact is one output of the two builds.
+type Artefact struct {
+	Name string `json:"name"`
+	Kind Kind   `json:"kind"`
+	// A digest is empty, and its size zero, where that side has no such artefact.
+	SizeA int64         `json:"size_a"`
+	SizeB int64         `json:"size_b"`
+	A     digest.Digest `json:"a,omitempty"`
+	B     digest.Digest `json:"b,omitempty"`
+	// Same is A == B, and not empty.
+	Same bool `json:"same"`
+	// Difference is the first difference, where there is one.
+	Difference *compare.Difference `json:"difference,omitempty"`
+}
+
+// Warning is something that the two builds could not have shown to matter.
+type Warning struct {
+	// Kind is "date", "cpu", "host", "user", "home", "dirty", …
+	Kind string `json:"kind"`
+	// Artefact is the artefact that it is about, if it is about one.
+	Artefact string `json:"artefact,omitempty"`
+	Text     string `json:"text"`
+}
+
+// Decide is the word that artefacts deserve.
+func Decide(artefacts []Artefact) Word {
+	if len(artefacts) == 0 {
+		return NoVerdict
+	}
+	for _, a := range artefacts {
+		if a.A == "" || a.A != a.B || a.SizeA != a.SizeB {
+			return Mismatch
+		}
+	}
+	return Reproducible
+}
+
+// ExitCode is the exit status that goes with the word.
+func (v *Verdict) ExitCode() int {
+	switch v.Word {
+	case Reproducible:
+		return 0
+	case Mismatch:
+		return 1
+	}
+	return 2
+}

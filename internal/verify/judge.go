@@ -1,0 +1,268 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/craton-co/twice/internal/artefact"
+	"github.com/craton-co/twice/internal/compare"
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/scan"
+	"github.com/craton-co/twice/internal/verdict"
+)
+
+// judge compares the sides and says everything that the run found out.
+func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides []*side, window [2]time.Time) (*verdict.Verdict, error) {
+	start := time.Now()
+	r.Progress.Start("compare")
+	a, b := sides[0], sides[1]
+	list, err := r.compare(ctx, a, b)
+	if err != nil {
+		return nil, err
+	}
+	v := &verdict.Verdict{
+		Word: verdict.Decide(list), Schema: verdict.Schema, Reached: time.Now().UTC().Truncate(time.Second),
+		Subject: prep.subject(opt), Inputs: prep.inputs(), Artefacts: list, Twice: opt.Version,
+		Builds: []verdict.Build{a.verdict(), b.verdict()}, Steps: prep.Steps,
+	}
+	for _, x := range list {
+		if x.Kind == verdict.Image && v.Word == verdict.Reproducible && v.Image == "" {
+			v.Image = x.A
+		}
+	}
+	v.Varied, v.NotVaried = axes(opt.Vary, a.settings, b.settings)
+	if v.Warnings, err = r.warnings(ctx, prep, sides, window); err != nil {
+		return nil, err
+	}
+	took := time.Since(start)
+	v.Steps = append(v.Steps, verdict.Step{Name: "compare", Seconds: took.Seconds()})
+	r.Progress.Done("compare", "", took)
+	return v, nil
+}
+
+// compare pairs artefacts by name. What only one side has is a difference.
+func (r *Runner) compare(ctx context.Context, a, b *side) ([]verdict.Artefact, error) {
+	other := map[string]artefact.Artefact{}
+	for _, y := range b.artefacts {
+		other[y.Name] = y
+	}
+	var list []verdict.Artefact
+	for _, x := range a.artefacts {
+		v := verdict.Artefact{Name: x.Name, Kind: x.Kind, SizeA: x.Size, A: x.Digest}
+		if y, ok := other[x.Name]; ok {
+			delete(other, x.Name)
+			v.SizeB, v.B, v.Same = y.Size, y.Digest, x.Digest == y.Digest
+			if !v.Same {
+				var err error
+				if v.Difference, err = r.locate(ctx, x, y, a.dir, b.dir); err != nil {
+					return nil, fmt.Errorf("comparing %s: %w", x.Name, err)
+				}
+			}
+		}
+		list = append(list, v)
+	}
+	for _, y := range b.artefacts {
+		if _, alone := other[y.Name]; alone {
+			list = append(list, verdict.Artefact{Name: y.Name, Kind: y.Kind, SizeB: y.Size, B: y.Digest})
+		}
+	}
+	return list, nil
+}
+
+// locate finds the first difference of two artefacts.
+func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB string) (*compare.Difference, error) {
+	if x.Kind == verdict.Image {
+		x.Path, y.Path = filepath.Join(dirA, "image"), filepath.Join(dirB, "image")
+		for _, s := range []artefact.Artefact{x, y} {
+			if err := image.WriteLayout(ctx, r.Tools.Store, s.Image, s.Path, ""); err != nil {
+				return nil, err
+			}
+		}
+	}
+	f, err := compare.Paths(ctx, x.Name, x.Path, y.Path, compare.Limits{})
+	if err != nil || f == nil {
+		return nil, err
+	}
+	return f.First(), nil
+}
+
+// warnings are what two builds on one day and one machine can't show.
+func (r *Runner) warnings(ctx context.Context, prep *Prepared, sides []*side, window [2]time.Time) ([]verdict.Warning, error) {
+	var out []verdict.Warning
+	src := prep.Project.Source
+	if src.Dirty {
+		out = append(out, verdict.Warning{Kind: "dirty", Text: fmt.Sprintf("the sources are not those of commit %.12s: %s", src.Commit, strings.Join(src.DirtyFiles, ", "))})
+	}
+	if src.EpochFrom == "none" {
+		out = append(out, verdict.Warning{Kind: "epoch", Text: "the sources have no time of their own: SOURCE_DATE_EPOCH is 0; set epoch in twice.toml or commit them to git"})
+	}
+	machine, err := scan.Machine()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sides {
+		machine.Hosts = append(machine.Hosts, s.settings.HostName)
+		zone, err := scan.Zone(s.settings.TZ)
+		if err != nil {
+			return nil, err
+		}
+		machine.Zones = append(machine.Zones, zone)
+	}
+	needles := scan.Needles(window, src.Epoch, machine)
+	// Archives and images hold these same files, compressed.
+	for _, x := range sides[0].artefacts {
+		if x.Kind != verdict.Bin && x.Kind != verdict.Rlib {
+			continue
+		}
+		hits, err := scanFile(ctx, x.Path, needles)
+		if err != nil {
+			return nil, fmt.Errorf("searching %s: %w", x.Name, err)
+		}
+		for _, h := range hits {
+			out = append(out, verdict.Warning{Kind: h.Kind, Artefact: x.Name, Text: h.String()})
+		}
+	}
+	return out, nil
+}
+
+func scanFile(ctx context.Context, name string, needles []scan.Needle) ([]scan.Hit, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return scan.Scan(ctx, f, needles)
+}
+
+func (prep *Prepared) subject(opt Options) verdict.Subject {
+	p, b := prep.Project, prep.Project.Config.Builds[0]
+	return verdict.Subject{
+		Spec: opt.Spec, Name: b.Name, Version: p.Version(), Commit: p.Source.Commit, Epoch: p.Source.Epoch, EpochFrom: p.Source.EpochFrom,
+		Dirty: p.Source.Dirty, DirtyFiles: p.Source.DirtyFiles, Triple: b.Target, Profile: b.Profile, Features: b.Features,
+	}
+}
+
+func (prep *Prepared) inputs() verdict.Inputs {
+	p, in := prep.Project, prep.Inputs
+	v := verdict.Inputs{
+		Crates: in.Crates, GitCrates: in.GitCrates, DebianPackages: in.Packages,
+		Rustc: p.Lock.Toolchain.Channel, Toolchain: p.Lock.Toolchain.Tree,
+		Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest,
+		Lock: p.Lock.Digest(), Plan: prep.Plans[0].Digest(),
+	}
+	if im, ok := p.Lock.Image(p.Config.Builder.Image); ok {
+		v.DebianSuite = im.Suite
+	}
+	if len(p.Config.Images) > 0 {
+		if r, ok := in.Runtimes[p.Config.Images[0].Base]; ok {
+			v.Runtime = r.Desc.Digest
+		}
+	}
+	return v
+}
+
+func (s *side) verdict() verdict.Build {
+	x := s.settings
+	return verdict.Build{
+		Side: s.Name, Path: x.Source, UID: x.UID, GID: x.UID, User: x.User, Home: x.Home, CargoHome: x.CargoHome,
+		TZ: x.TZ, Locale: x.Lang + " " + x.LCAll, Umask: x.Umask, Host: x.HostName, Jobs: x.Jobs,
+		Start: s.start.UTC(), Seconds: s.took.Seconds(),
+	}
+}
+
+// axes describes what was varied, with both values, and what was not.
+func axes(vary []plan.Axis, a, b plan.Settings) (varied, not []verdict.Axis) {
+	on := map[plan.Axis]bool{}
+	for _, x := range vary {
+		on[x] = true
+	}
+	for _, x := range plan.AllAxes() {
+		if on[x] {
+			varied = append(varied, verdict.Axis{Name: string(x), A: a.Value(x), B: b.Value(x)})
+		} else {
+			not = append(not, verdict.Axis{Name: string(x), Why: "left out by --vary"})
+		}
+	}
+	for _, u := range plan.NotVaried() {
+		not = append(not, verdict.Axis{Name: u.Name, Why: u.Why})
+	}
+	return varied, not
+}
+
+// keep copies a side's artefacts to a directory of the user's, with their sums.
+func (r *Runner) keep(ctx context.Context, prep *Prepared, s *side, dir string) error {
+	var sums bytes.Buffer
+	for _, x := range s.artefacts {
+		name := x.Name
+		if x.Kind == verdict.Image {
+			name = strings.ReplaceAll(x.Name, "/", "-") + ".tar"
+		}
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+			return err
+		}
+		if err := writeFile(to, x.Kind == verdict.Bin, func(w io.Writer) error {
+			if x.Kind == verdict.Image {
+				return image.WriteArchive(ctx, r.Tools.Store, x.Image, w, prep.imageName())
+			}
+			f, err := os.Open(x.Path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(w, f)
+			return err
+		}); err != nil {
+			return fmt.Errorf("writing %s: %w", to, err)
+		}
+		if x.Kind != verdict.Image {
+			fmt.Fprintf(&sums, "%s  %s\n", x.Digest.Encoded(), name)
+		}
+	}
+	return writeFile(filepath.Join(dir, "SHA256SUMS"), false, func(w io.Writer) error {
+		_, err := w.Write(sums.Bytes())
+		return err
+	})
+}
+
+// imageName is the name that `docker load` gives the image.
+func (prep *Prepared) imageName() string {
+	tag := prep.Project.Version()
+	if tag == "" {
+		tag = "latest"
+	}
+	return strings.ToLower(prep.Project.Config.Builds[0].Name) + ":" + tag
+}
+
+// writeFile replaces a file in one step: a run that is cut off leaves none
+// half written.
+func writeFile(name string, executable bool, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".twice-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	mode := os.FileMode(0o644)
+	if executable {
+		mode = 0o755
+	}
+	if err := write(f); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Chmod(mode); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}

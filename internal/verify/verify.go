@@ -1,0 +1,290 @@
+// Package verify is the product's main job: build a project twice, compare,
+// decide. It imports no engine: whoever calls it hands one in as a Builder.
+package verify
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/craton-co/twice/internal/artefact"
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/inputs"
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/verdict"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// A Builder runs the step of one side. It is an engine, seen from here.
+type Builder interface {
+	// Build runs the Dockerfile with the named inputs and leaves its result in out.
+	Build(ctx context.Context, job Job) error
+	// Name says in one line what runs the builds.
+	Name() string
+}
+
+// Job is what a Builder runs.
+type Job struct {
+	Side       string // "A", "B"
+	Dockerfile string
+	Contexts   map[string]ocispec.Descriptor
+	HostName   string
+	Out        string
+}
+
+// Progress hears of the steps of a run. All methods may be called at once from
+// several goroutines.
+type Progress interface {
+	Start(step string)
+	Done(step, result string, took time.Duration)
+}
+
+// Options of a run.
+type Options struct {
+	Spec    string
+	Resolve resolve.Options
+	Vary    []plan.Axis
+	Fresh   bool   // build even if the verdict is stored
+	Jobs    int    // cargo's jobs on side A; 0: one for each processor
+	Keep    string // directory that receives A's artefacts; "": none
+	Version string // of this program
+}
+
+// Runner has what runs share.
+type Runner struct {
+	Tools    resolve.Tools
+	Progress Progress
+	// Engine starts the engine; it is called only when something must be built.
+	Engine func(ctx context.Context) (Builder, error)
+	// Scratch is where outputs are kept while a run lasts.
+	Scratch string
+}
+
+// Prepared is a project with its inputs composed and its builds planned.
+type Prepared struct {
+	Project *resolve.Project
+	Inputs  *inputs.Set
+	Plans   []*plan.Plan
+	Steps   []verdict.Step
+}
+
+// Prepare does everything up to the first command that runs.
+func (r *Runner) Prepare(ctx context.Context, opt Options) (*Prepared, error) {
+	start := time.Now()
+	r.Progress.Start("inputs")
+	p, err := resolve.Open(ctx, r.Tools, opt.Spec, opt.Resolve)
+	if err != nil {
+		return nil, err
+	}
+	prep := &Prepared{Project: p}
+	if err := r.prepare(ctx, prep, start); err != nil {
+		_ = p.Close()
+		return nil, err
+	}
+	return prep, nil
+}
+
+func (r *Runner) prepare(ctx context.Context, prep *Prepared, start time.Time) error {
+	p := prep.Project
+	if err := p.UseLock(ctx, r.Tools); err != nil {
+		return err
+	}
+	if err := inputs.Fetch(ctx, r.Tools, p); err != nil {
+		return err
+	}
+	prep.step(r, "inputs", p.Summary(), start)
+	start = time.Now()
+	r.Progress.Start("builder")
+	var err error
+	if prep.Inputs, err = inputs.Compose(ctx, r.Tools, p); err != nil {
+		return err
+	}
+	prep.step(r, "builder", prep.Inputs.Builder.Desc.Digest.String(), start)
+	for _, b := range p.Config.Builds {
+		pl, err := newPlan(p, prep.Inputs, b)
+		if err != nil {
+			return err
+		}
+		prep.Plans = append(prep.Plans, pl)
+	}
+	return nil
+}
+
+func (prep *Prepared) step(r *Runner, name, result string, start time.Time) {
+	took := time.Since(start)
+	prep.Steps = append(prep.Steps, verdict.Step{Name: name, Seconds: took.Seconds()})
+	r.Progress.Done(name, result, took)
+}
+
+// newPlan says what one build of the project runs.
+func newPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, error) {
+	pl := &plan.Plan{
+		Name: b.Name, Dir: p.Source.Dir, Epoch: p.Source.Epoch, Platform: "linux/amd64", Triple: b.Target, Profile: b.Profile,
+		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),
+		Rlibs: b.CompareRlibs(), Env: b.Env, CFlags: p.CFlags(),
+		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
+		GitRepos: in.GitRepos,
+	}
+	if len(in.GitRepos) > 0 {
+		pl.Inputs.Git, pl.Inputs.GitBuilder = in.Git.Desc.Digest, in.GitBuilder.Desc.Digest
+	}
+	return pl, pl.Check()
+}
+
+// Contexts are the plan's inputs as descriptors.
+func (prep *Prepared) Contexts() map[string]ocispec.Descriptor {
+	in := prep.Inputs
+	c := map[string]ocispec.Descriptor{"builder": in.Builder.Desc, "source": in.Source.Desc, "vendor": in.Vendor.Desc}
+	if len(in.GitRepos) > 0 {
+		c["git"], c["gitbuilder"] = in.Git.Desc, in.GitBuilder.Desc
+	}
+	return c
+}
+
+// side is one of the two builds, with what it made.
+type side struct {
+	plan.Side
+	settings  plan.Settings // of the first plan
+	artefacts []artefact.Artefact
+	start     time.Time
+	took      time.Duration
+	dir       string
+}
+
+// Verify builds twice and decides. An error means that no verdict was reached.
+func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, error) {
+	prep, err := r.Prepare(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer prep.Project.Close()
+	key := prep.verdictKey(opt)
+	if !opt.Fresh && opt.Keep == "" {
+		if v := r.recall(key); v != nil {
+			return v, nil
+		}
+	}
+	sides, cleanup, err := r.sides(prep, opt, "A", "B")
+	if err != nil {
+		return nil, err
+	}
+	defer cleanup()
+	engine, err := r.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	window := [2]time.Time{time.Now()}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, s := range sides {
+		g.Go(func() error { return r.build(gctx, engine, prep, s) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	window[1] = time.Now()
+	v, err := r.judge(ctx, prep, opt, sides, window)
+	if err != nil {
+		return nil, err
+	}
+	v.Engine = engine.Name()
+	if opt.Keep != "" {
+		if err := r.keep(ctx, prep, sides[0], opt.Keep); err != nil {
+			return nil, err
+		}
+	}
+	return v, r.remember(ctx, key, v)
+}
+
+// Build builds once, in the plain settings, and keeps the artefacts.
+func (r *Runner) Build(ctx context.Context, opt Options) ([]artefact.Artefact, error) {
+	prep, err := r.Prepare(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer prep.Project.Close()
+	sides, cleanup, err := r.sides(prep, opt, "A")
+	if err != nil {
+		return nil, err
+	}
+	defer cleanup()
+	engine, err := r.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.build(ctx, engine, prep, sides[0]); err != nil {
+		return nil, err
+	}
+	return sides[0].artefacts, r.keep(ctx, prep, sides[0], opt.Keep)
+}
+
+// sides sets the sides up; only the second varies anything.
+func (r *Runner) sides(prep *Prepared, opt Options, names ...string) ([]*side, func(), error) {
+	if err := os.MkdirAll(r.Scratch, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("making a scratch folder: %w", err)
+	}
+	dir, err := os.MkdirTemp(r.Scratch, "run-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a scratch folder: %w", err)
+	}
+	cleanup := func() { _ = os.RemoveAll(dir) }
+	jobs := opt.Jobs
+	if jobs <= 0 {
+		jobs = runtime.NumCPU()
+	}
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	var sides []*side
+	for i, n := range names {
+		s := &side{Side: plan.Side{Name: n, Jobs: jobs, Run: hex.EncodeToString(id) + "-" + n}, dir: filepath.Join(dir, n)}
+		if i > 0 {
+			s.Vary = opt.Vary
+		}
+		s.settings = s.Settings(prep.Plans[0])
+		sides = append(sides, s)
+	}
+	return sides, cleanup, nil
+}
+
+// build runs every build of the project on one side and collects its artefacts.
+func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *side) error {
+	step := "build " + s.Name
+	r.Progress.Start(step)
+	s.start = time.Now()
+	for i, pl := range prep.Plans {
+		b := artefact.Build{
+			Project: prep.Project, Inputs: prep.Inputs, Config: prep.Project.Config.Builds[i],
+			Out: filepath.Join(s.dir, pl.Name, "out"), Work: filepath.Join(s.dir, pl.Name, "made"),
+		}
+		for _, d := range []string{b.Out, b.Work} {
+			if err := os.MkdirAll(d, 0o700); err != nil {
+				return err
+			}
+		}
+		job := Job{Side: s.Name, Dockerfile: pl.Dockerfile(s.Side), Contexts: prep.Contexts(), HostName: s.Settings(pl).HostName, Out: b.Out}
+		if err := engine.Build(ctx, job); err != nil {
+			return fmt.Errorf("build %s of %s: %w", s.Name, pl.Name, err)
+		}
+		made, err := artefact.Collect(ctx, r.Tools, b)
+		if err != nil {
+			return err
+		}
+		s.artefacts = append(s.artefacts, made...)
+	}
+	s.took = time.Since(s.start)
+	if len(s.artefacts) == 0 {
+		return errors.New("the build made nothing to compare")
+	}
+	r.Progress.Done(step, "", s.took)
+	return nil
+}
