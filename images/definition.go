@@ -153,7 +153,7 @@ func (d *Definition) check() error {
 		{"name", d.Name}, {"suite", d.Suite}, {"component", d.Component}, {"architecture", d.Architecture},
 	} {
 		if !isToken(f.value) {
-			return fmt.Errorf("%s %q: expected lower-case letters, digits, - and .", f.key, f.value)
+			return fmt.Errorf("%s %q: expected lower-case letters, digits, dots and hyphens", f.key, f.value)
 		}
 	}
 	if !slices.Contains([]string{"status", "status.d", "none"}, d.Database) {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/craton-co/twice/internal/engine"
+	"github.com/craton-co/twice/internal/engine/embedded"
+	"github.com/craton-co/twice/internal/store"
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/client"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -21,6 +31,9 @@ import (
 var twiceBinary string
 
 func TestMain(m *testing.M) {
+	if embedded.IsChild() {
+		os.Exit(embedded.ServeMain())
+	}
 	dir, err := os.MkdirTemp("", "twice-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -91,6 +104,11 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"commit":       cmdCommit,
 			"flip":         cmdFlip,
 			"nothing-left": cmdNothingLeft,
+			"same-flags":   cmdSameFlags,
+			"run-image":    cmdRunImage,
+			"image-digest": func(ts *testscript.TestScript, neg bool, args []string) {
+				ts.Setenv("IMAGE", strings.TrimSpace(ts.ReadFile(args[0])))
+			},
 		},
 	}
 }
@@ -166,4 +184,84 @@ func cmdNothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("an engine is left behind: %s", p)
 		}
 	}
+}
+
+// same-flags PLAIN HERMETIC compares two outputs of examples/rustc-flags: rustc
+// got the same arguments, but for those that the plan adds, and for paths.
+func cmdSameFlags(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: same-flags PLAIN HERMETIC")
+	}
+	plain, _ := projectFlags(ts.ReadFile(args[0]))
+	hermetic, added := projectFlags(ts.ReadFile(args[1]))
+	if d := cmp.Diff(plain, hermetic); d != "" {
+		ts.Fatalf("-plain +hermetic:\n%s", d)
+	}
+	for unit, n := range added {
+		if n != 3 {
+			ts.Fatalf("%s got %d of the plan's three flags", unit, n)
+		}
+	}
+}
+
+// projectFlags drops paths, and counts in each section the plan's own flags.
+func projectFlags(out string) (flags []string, added map[string]int) {
+	added = map[string]int{}
+	section := ""
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	for i, l := range lines {
+		switch {
+		case strings.HasPrefix(l, "["):
+			section = l
+			if l != "[cfg]" {
+				added[l] = 0
+			}
+			flags = append(flags, l)
+		case strings.HasPrefix(l, "--remap-path-prefix="), l == "link-arg=-Wl,--build-id=sha1":
+			added[section]++
+		case l == "-C" && i+1 < len(lines) && lines[i+1] == "link-arg=-Wl,--build-id=sha1":
+		case strings.Contains(l, "/") && !strings.Contains(l, ".rs"):
+		default:
+			flags = append(flags, l)
+		}
+	}
+	return flags, added
+}
+
+// run-image DIGEST COMMAND … runs a command in an image of the store, through
+// the engine, as the image's own user, and gives its output.
+func cmdRunImage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: run-image DIGEST COMMAND …")
+	}
+	cache := ts.Getenv("TWICE_CACHE")
+	st, err := store.Open(filepath.Join(cache, "store"))
+	ts.Check(err)
+	d := digest.Digest(args[0])
+	size, err := st.Size(d)
+	ts.Check(err)
+	command, err := json.Marshal(args[1:])
+	ts.Check(err)
+	eng, err := embedded.Start(context.Background(), embedded.Options{StateDir: filepath.Join(cache, "engine"), RootDir: filepath.Join(cache, "engine-root")})
+	ts.Check(err)
+	defer eng.Close()
+	status := make(chan *client.SolveStatus)
+	var out bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s := range status {
+			for _, l := range s.Logs {
+				out.Write(l.Data)
+			}
+		}
+	}()
+	err = eng.Run(context.Background(), engine.Job{
+		ID: "run", Store: st, Out: filepath.Join(ts.MkAbs("."), "run-out"), NoCache: true,
+		Dockerfile: fmt.Appendf(nil, "FROM image AS run\nRUN --network=none %s\nFROM scratch\nCOPY --from=run /etc/passwd /\n", command),
+		Inputs:     map[string]ocispec.Descriptor{"image": {MediaType: ocispec.MediaTypeImageManifest, Digest: d, Size: size}},
+	}, status)
+	<-done
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("run-stdout"), out.Bytes(), 0o644))
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/normalize"
-	"github.com/craton-co/twice/internal/store"
 	"github.com/spf13/cobra"
 )
 
@@ -37,11 +36,8 @@ for byte.`,
 			return fault.Hint(fmt.Errorf("normalize has nowhere to write to"), "pass --output FILE.tar or --output DIRECTORY")
 		}
 		opt.Compression = layer.Compression(compression)
-		dir, err := store.DefaultDir()
-		if err != nil {
-			return err
-		}
-		if opt.Store, err = store.Open(dir); err != nil {
+		var err error
+		if opt.Store, err = openStore(); err != nil {
 			return err
 		}
 		res, err := normalize.Normalize(cmd.Context(), args[0], output, opt)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -13,11 +12,7 @@ import (
 
 // tools opens the store and what fills it.
 func (g *global) tools(p *progress) (resolve.Tools, error) {
-	dir, err := store.DefaultDir()
-	if err != nil {
-		return resolve.Tools{}, err
-	}
-	st, err := store.Open(dir)
+	st, err := openStore()
 	if err != nil {
 		return resolve.Tools{}, err
 	}
@@ -40,11 +35,21 @@ func (g *global) tools(p *progress) (resolve.Tools, error) {
 	}, nil
 }
 
-// cacheDir is the folder that the store is in; engine and scratch are beside it.
+// openStore opens the user's store, which is made if it isn't there.
+func openStore() (*store.Store, error) {
+	dir, err := cacheDir("store")
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(dir)
+}
+
+// cacheDir is a folder in the user's cache: the store, the engine's state and
+// its root, the scratch folder of runs.
 func cacheDir(name string) (string, error) {
 	dir, err := store.DefaultDir()
 	if err != nil {
-		return "", fmt.Errorf("finding the cache: %w", err)
+		return "", err
 	}
-	return filepath.Join(filepath.Dir(dir), name), nil
+	return filepath.Join(dir, name), nil
 }

@@ -83,6 +83,9 @@ func Pull(ctx context.Context, st *store.Store, r *address.Resolver, ref string,
 // Open parses a reference. It asks nobody.
 func Open(r *address.Resolver, ref string, opt Options) (*Remote, error) {
 	d, err := name.NewDigest(ref)
+	if err == nil {
+		_, err = newPlace(d.RegistryStr(), d.Context().RepositoryStr())
+	}
 	if err != nil {
 		return nil, fault.Hint(fmt.Errorf("base image %.200q: %w", ref, err), "name a base image by its digest: registry/name@sha256:… (64 hex digits)")
 	}

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/image"
 )
 
@@ -109,11 +110,12 @@ const otherBytes = "a registry, mirror or proxy served other bytes than the dige
 // failure says what can be done about an error, by what registries answered.
 // It doesn't repeat what package fetch has to say: that speaks of locked files.
 func (m *Remote) failure(err error) error {
-	if err == nil || m.opt.Offline || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	status, host := m.login.refusal()
+	var other *fetch.MismatchError
+	status, host := m.login.last()
 	switch {
+	case err == nil || m.opt.Offline || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &other):
+		return fault.Hint(answer{err}, otherBytes)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return fault.Hintf(answer{err}, "run `docker login %s` as a user who may read %s, or check the name", host, m.Name())
 	case status == http.StatusTooManyRequests:

@@ -25,7 +25,7 @@ type login struct {
 	sessions map[string]*session // by host
 
 	mu     sync.Mutex
-	status int    // of the last answer that was a refusal
+	status int    // of the last answer
 	host   string // whose it was
 }
 
@@ -76,24 +76,20 @@ func (l *login) RoundTrip(req *http.Request) (*http.Response, error) {
 	if strings.Contains(req.URL.Path, "/referrers/") && slices.Contains(noReferrers, resp.StatusCode) {
 		resp.StatusCode = http.StatusNotFound
 	}
-	if resp.StatusCode >= 400 {
-		l.mu.Lock()
-		l.status, l.host = resp.StatusCode, req.URL.Host
-		l.mu.Unlock()
-	}
+	l.mu.Lock()
+	l.status, l.host = resp.StatusCode, req.URL.Host
+	l.mu.Unlock()
 	return resp, nil
 }
 
 // noReferrers are answers of registries that don't know the referrers API.
 var noReferrers = []int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
 
-// refusal is the last answer of a registry that was one, and forgets it.
-func (l *login) refusal() (status int, host string) {
+// last is the status of the last answer of a registry.
+func (l *login) last() (status int, host string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	status, host = l.status, l.host
-	l.status, l.host = 0, ""
-	return status, host
+	return l.status, l.host
 }
 
 // open finds out what the registry wants, and logs in.

@@ -1,9 +1,11 @@
 package base
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,7 +70,10 @@ func places(r *address.Resolver, repo name.Repository) ([]place, error) {
 	for _, a := range addresses {
 		p, err := newPlace(a, repo.RepositoryStr())
 		if err != nil {
-			return nil, fault.Hint(fmt.Errorf("mirror %q of %s: %w", a, host, err), "write it as host:port, host:port/path or the path of an OCI layout in [mirrors.registries]")
+			if i := strings.LastIndexByte(a, '@'); i >= 0 {
+				a = "…" + a[i:] // what is before it may be a password
+			}
+			return nil, fault.Hint(fmt.Errorf("%q, for images of %s, is no registry: %w", a, host, err), "write it as host:port, host:port/path or the path of an OCI layout in [mirrors.registries]")
 		}
 		out = append(out, p)
 	}
@@ -81,9 +86,12 @@ func newPlace(a, repo string) (place, error) {
 	}
 	rest, plain := strings.CutPrefix(a, "http://")
 	rest = strings.TrimRight(strings.TrimPrefix(rest, "https://"), "/")
-	host, path, _ := strings.Cut(rest, "/")
-	if path != "" {
-		repo = path + "/" + repo
+	host, prefix, _ := strings.Cut(rest, "/")
+	if prefix != "" {
+		repo = prefix + "/" + repo
+	}
+	if path.Clean("/"+repo) != "/"+repo {
+		return place{}, errors.New("its path is malformed")
 	}
 	options := []name.Option{}
 	if plain {
@@ -91,17 +99,20 @@ func newPlace(a, repo string) (place, error) {
 	}
 	reg, err := name.NewRegistry(host, options...)
 	if err != nil {
-		return place{}, err
+		return place{}, errors.New("its host is malformed")
 	}
 	p := place{repo: reg.Repo(repo), plain: plain || isLoopback(host)}
-	if _, err := name.NewRepository(p.repo.Name()); err != nil {
-		return place{}, err
-	}
-	scheme := "https"
+	u := url.URL{Scheme: "https", Host: reg.RegistryStr(), Path: "/v2/" + p.repo.RepositoryStr()}
 	if p.plain {
-		scheme = "http"
+		u.Scheme = "http"
 	}
-	p.url = scheme + "://" + reg.RegistryStr() + "/v2/" + p.repo.RepositoryStr()
+	p.url = u.String()
+	if _, err := name.NewRepository(p.repo.Name()); err != nil {
+		return place{}, errors.New("its path is malformed")
+	}
+	if again, err := url.Parse(p.url); err != nil || *again != u || strings.HasPrefix(host, ".") {
+		return place{}, errors.New("its host is malformed")
+	}
 	return p, nil
 }
 

@@ -100,11 +100,11 @@ func (m member) metaOf() string {
 func (c *run) ar(f *Finding, path string, a, b blob, depth int) error {
 	ma, err := readAr(a, c.lim.Entries)
 	if err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	mb, err := readAr(b, c.lim.Entries)
 	if err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	id := func(m member) key { return m.key }
 	f.Parts, f.More, err = pair(c, ma, mb, id,

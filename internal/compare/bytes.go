@@ -1,9 +1,10 @@
 package compare
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math/bits"
 )
 
 const chunk = 256 << 10
@@ -44,8 +45,8 @@ func (c *run) mismatch(a, b blob, off int64) (int64, error) {
 		if err := readBoth(a, b, pa[:m], pb[:m], off, off); err != nil {
 			return 0, err
 		}
-		if !bytes.Equal(pa[:m], pb[:m]) {
-			return off + int64(firstDiff(pa[:m], pb[:m])), nil
+		if at := firstDiff(pa[:m], pb[:m]); at < int(m) {
+			return off + int64(at), nil
 		}
 		off += m
 	}
@@ -84,13 +85,21 @@ func readBoth(a, b blob, pa, pb []byte, offA, offB int64) error {
 	return nil
 }
 
+// firstDiff is the first place where two slices of one length differ, or their
+// length.
 func firstDiff(a, b []byte) int {
-	for i := range a {
+	i := 0
+	for ; i+8 <= len(a); i += 8 {
+		if x := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	for ; i < len(a); i++ {
 		if a[i] != b[i] {
 			return i
 		}
 	}
-	return len(a)
+	return i
 }
 
 // span is a differing range: where it is, and its length on either side.
@@ -108,52 +117,45 @@ func (c *run) spans(a, b blob, most int) ([]span, int, error) {
 		end, err := c.suffix(a, b, min(a.size, b.size)-start)
 		return []span{{start, a.size - start - end, b.size - start - end}}, 1, err
 	}
-	var out []span
-	count := 0
-	for start < a.size {
-		if count++; count > maxCount {
-			return out, maxCount, nil
-		}
-		end, err := c.rangeEnd(a, b, start)
-		if err != nil {
-			return nil, 0, err
-		}
-		if len(out) < most {
-			out = append(out, span{start, end - start, end - start})
-		}
-		if start, err = c.mismatch(a, b, end); err != nil {
-			return nil, 0, err
-		}
-	}
-	return out, count, nil
+	return c.sameSize(a, b, start, most)
 }
 
-// rangeEnd is the end of the range that starts at off: where mergeGap equal
-// bytes follow.
-func (c *run) rangeEnd(a, b blob, off int64) (int64, error) {
-	// Ranges are short or very long: begin small.
-	end, size := off, int64(256)
-	for off < a.size {
+// sameSize finds the ranges from off on of two parts of one size, in one pass.
+func (c *run) sameSize(a, b blob, off int64, most int) (out []span, count int, err error) {
+	start, end := int64(-1), int64(-1) // of the range that is open
+	closeRange := func() {
+		if start < 0 {
+			return
+		}
+		if count++; len(out) < most {
+			out = append(out, span{start, end - start, end - start})
+		}
+		start = -1
+	}
+	for off < a.size && count < maxCount {
 		if err := c.ctx.Err(); err != nil {
-			return 0, err
+			return nil, 0, err
 		}
-		m := min(size, a.size-off)
-		pa, pb := c.buffers(m)
+		pa, pb := c.buffers(a.size - off)
 		if err := readBoth(a, b, pa, pb, off, off); err != nil {
-			return 0, err
+			return nil, 0, err
 		}
-		for i := range pa {
-			at := off + int64(i)
-			if pa[i] != pb[i] {
+		for i := 0; i < len(pa) && count < maxCount; {
+			if start < 0 {
+				if i += firstDiff(pa[i:], pb[i:]); i < len(pa) {
+					start, end = off+int64(i), off+int64(i)+1
+				}
+			} else if at := off + int64(i); pa[i] != pb[i] {
 				end = at + 1
 			} else if at-end >= mergeGap {
-				return end, nil
+				closeRange()
 			}
+			i++
 		}
-		off += m
-		size = min(size*4, chunk)
+		off += int64(len(pa))
 	}
-	return end, nil
+	closeRange()
+	return out, min(count, maxCount), nil
 }
 
 // ranges fills in a leaf's differing ranges.

@@ -18,8 +18,10 @@
 //   - JSON documents, by member; other text, by line
 //   - everything else, as bytes
 //
-// Parts are paired by name, and the n-th of a name with the n-th. Two
-// containers whose parts are all equal, in the same order, differ in their
+// Parts are paired by name, and the n-th of a name with the n-th; what is left
+// over, by its name without hashes ("x.1f8b0c9d-cgu.0.rcgu.o"). Where a section
+// of data moved because something in it has another length, its strings are
+// compared instead of its bytes. Two containers whose parts are all equal, in the same order, differ in their
 // framing (compressor, header fields, padding); the finding says so.
 //
 // Inputs are hostile: nothing here panics, sizes in headers are believed only
@@ -68,15 +70,15 @@ type Difference struct {
 	Offset int64 `json:"offset"`
 	// Length is the length of the differing range in A.
 	Length int64 `json:"length"`
-	// A and B are the bytes there, widened to the left to the start of the word that they
-	// are in and cut to at most 96 bytes. A side that has nothing there is empty.
+	// A and B are the bytes there, widened to the word or string that they are
+	// in and cut to at most 96 bytes. A side that has nothing there is empty.
 	A Bytes `json:"a"`
 	B Bytes `json:"b"`
 	// Before is how many bytes at the start of A and B are equal: the
 	// widening.
 	Before int `json:"before,omitempty"`
-	// Count is the number of differing ranges in the innermost part; counting
-	// stops at 1000.
+	// Count is the number of differing ranges (lines, members, strings) in the
+	// innermost part; counting stops at 1000.
 	Count int `json:"count"`
 	// Section and Symbol are set in an ELF file, Member in an archive
 	// (the innermost one).

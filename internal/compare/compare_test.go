@@ -167,7 +167,7 @@ func TestELFWhoseDataMoved(t *testing.T) {
 	a := cc(t, fmt.Sprintf(program, "/build/stamp", "2"))
 	b := cc(t, fmt.Sprintf(program, "/b/other/stamp", "2"))
 	d := diffBytes(t, "bin/stamp", a, b).First()
-	if d.Section != ".rodata" || string(d.A) != "/build/stamp" || string(d.B) != "/b/other/stamp" {
+	if d.Section != ".rodata" || string(d.A) != "built at /build/stamp" || string(d.B) != "built at /b/other/stamp" {
 		t.Errorf("%s: %q, %q", d.Path, d.A, d.B)
 	}
 }
@@ -208,6 +208,43 @@ func TestSectionOnOneSide(t *testing.T) {
 	t.Errorf("not found in %v", names(f))
 }
 
+// TestNamesWithHashes: a compiler's hash in a name does not hide what the part
+// is.
+func TestNamesWithHashes(t *testing.T) {
+	archive := func(hash, content string) []byte {
+		return []byte("!<arch>\n" + arMember("//", "", "x."+hash+"-cgu.0.o/\nx."+hash+"-cgu.1.o/\n") +
+			arMember("/0", "0", content) + arMember("/28", "0", "same"))
+	}
+	f := diffBytes(t, "l.rlib", archive("0123456789abcdef", "one"), archive("fedcba9876543210", "two"))
+	want := `l.rlib:x.0123456789abcdef-cgu.0.o:1 len 3 count 1 "one" "two" `
+	if got := first(t, f); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for i, want := range []string{"called x.0123456789abcdef-cgu.0.o in A, x.fedcba9876543210-cgu.0.o in B",
+		"called x.0123456789abcdef-cgu.1.o in A, x.fedcba9876543210-cgu.1.o in B"} {
+		if got := f.Parts[i].Note; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// TestStringsThatMoved: a longer string moves all others; only those that changed are shown.
+func TestStringsThatMoved(t *testing.T) {
+	source := func(path, stamp string) string {
+		return fmt.Sprintf("const char *const all[] = {%q, \"unchanged one\", %q, \"unchanged two\"};\nint main(void) { return all[0] == all[1]; }\n", path, stamp)
+	}
+	a, b := cc(t, source("/build/x.c", "at 1763766123")), cc(t, source("/b/other/x.c", "at 1763766161"))
+	f := diffBytes(t, "p", a, b)
+	var got []string
+	for _, d := range f.Parts[0].Ranges {
+		got = append(got, fmt.Sprintf("%s %q %q", d.Section, d.A, d.B))
+	}
+	want := []string{`.rodata "/build/x.c" "/b/other/x.c"`, `.rodata "at 1763766123" "at 1763766161"`}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func names(f *Finding) []string {
 	var out []string
 	for _, p := range f.Parts {
@@ -238,7 +275,7 @@ func TestAr(t *testing.T) {
 			`l.rlib len 0 count 1 "" "" the order differs: part 1 is a_very_long_member_name.o in A, another_very_long_one.rmeta in B`},
 		{"only in A", magic + long + arMember("/0", "0", "abc") + arMember("/27", "0", "metadata"), `l.rlib:x.o len 0 count 1 "" "" only in A`},
 		{"only in B", base + arMember("#1/8", "0", "y.o\x00\x00\x00\x00\x00BSD"), `l.rlib:y.o len 0 count 1 "" "" only in B`},
-		{"truncated", base[:len(base)-3], `l.rlib:+0x13d len 3 count 1 "odd\n" "o" compared as bytes, not as ar: B: member at 0x100 reaches past the end`},
+		{"truncated", base[:len(base)-3], `l.rlib:+0x13d len 3 count 1 "odd\n" "o" compared as bytes, not as ar: side B: member at 0x100 reaches past the end`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := diffBytes(t, "l.rlib", []byte(base), []byte(c.b))
@@ -322,38 +359,40 @@ func zipOf(t testing.TB, method uint16, files ...file2) []byte {
 }
 
 func TestArchives(t *testing.T) {
-	big := strings.Repeat("0123456789abcdef\n", 400_000) // above what is kept in memory
+	big := strings.Repeat("0123456789abcdef\n", 250_000) // above what is kept in memory
 	one := []file2{{"README", "hello\n", 0}, {"bin/x", big, 0}, {"z", "z", 7}}
 	other := []file2{{"README", "hello\n", 0}, {"bin/x", big[:len(big)-2] + "F\n", 0}, {"z", "z", 7}}
 	dated := []file2{{"README", "hello\n", 0}, {"bin/x", big, 0}, {"z", "z", 8}}
 	swapped := []file2{one[1], one[0], one[2]}
+	tarOne, tarOther, tarDated := tarOf(t, one...), tarOf(t, other...), tarOf(t, dated...)
+	gzOne, gzOther := gz(t, tarOne, 1), gz(t, tarOther, 1)
 	noise := []byte(strings.Repeat("some text that compresses\n", 1000))
 	for _, c := range []struct {
 		name string
 		a, b []byte
 		want string
 	}{
-		{"tar entry", tarOf(t, one...), tarOf(t, other...), `f:bin/x:400000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
-		{"tar mtime", tarOf(t, one...), tarOf(t, dated...), `f:z len 0 count 1 "" "" mtime is 1970-01-01T00:00:07Z in A, 1970-01-01T00:00:08Z in B`},
-		{"tar order", tarOf(t, one...), tarOf(t, swapped...), `f len 0 count 1 "" "" the order differs: part 1 is README in A, bin/x in B`},
-		{"tar entry more", tarOf(t, one[:2]...), tarOf(t, one...), `f:z len 0 count 1 "" "" only in B`},
-		{"tar padding", tarOf(t, one...), append(tarOf(t, one...), make([]byte, 512)...),
-			fmt.Sprintf(`f:+%#x len 0 count 1 "" %q every entry is the same; the tar's headers or padding differ`, len(tarOf(t, one...)), make([]byte, 96))},
-		{"tar.gz entry", gz(t, tarOf(t, one...), 6), gz(t, tarOf(t, other...), 6), `f:bin/x:400000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
-		{"tar.zst entry", zst(t, tarOf(t, one...)), zst(t, tarOf(t, other...)), `f:bin/x:400000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
-		{"tar.gz mtime", gz(t, tarOf(t, one...), 6), gz(t, tarOf(t, dated...), 6), `f:z len 0 count 1 "" "" mtime is 1970-01-01T00:00:07Z in A, 1970-01-01T00:00:08Z in B`},
+		{"tar entry", tarOne, tarOther, `f:bin/x:250000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
+		{"tar mtime", tarOne, tarOf(t, dated...), `f:z len 0 count 1 "" "" mtime is 1970-01-01T00:00:07Z in A, 1970-01-01T00:00:08Z in B`},
+		{"tar order", tarOne, tarOf(t, swapped...), `f len 0 count 1 "" "" the order differs: part 1 is README in A, bin/x in B`},
+		{"tar entry more", tarOf(t, one[:2]...), tarOne, `f:z len 0 count 1 "" "" only in B`},
+		{"tar padding", tarOne, append(tarOne, make([]byte, 512)...),
+			fmt.Sprintf(`f:+%#x len 0 count 1 "" %q every entry is the same; the tar's headers or padding differ`, len(tarOne), make([]byte, 96))},
+		{"tar.gz entry", gzOne, gzOther, `f:bin/x:250000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
+		{"tar.zst entry", zst(t, tarOne), zst(t, tarOther), `f:bin/x:250000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
+		{"tar.gz mtime", gzOne, gz(t, tarDated, 1), `f:z len 0 count 1 "" "" mtime is 1970-01-01T00:00:07Z in A, 1970-01-01T00:00:08Z in B`},
 		{"gzip of text", gz(t, []byte("a\nb\n"), 6), gz(t, []byte("a\nc\n"), 6), `f:2 len 2 count 1 "b\n" "c\n" `},
-		{"zip entry", zipOf(t, zip.Deflate, one...), zipOf(t, zip.Deflate, other...), `f:bin/x:400000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
+		{"zip entry", zipOf(t, zip.Deflate, one...), zipOf(t, zip.Deflate, other...), `f:bin/x:250000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
 		{"zip mtime", zipOf(t, zip.Deflate, one...), zipOf(t, zip.Deflate, dated...), `f:z len 0 count 1 "" "" mtime is 1970-01-01T00:00:07Z in A, 1970-01-01T00:00:08Z in B`},
-		{"a tar in a tar.gz in a zip", zipOf(t, zip.Store, file2{"x.tgz", string(gz(t, tarOf(t, file2{"t", string(tarOf(t, one...)), 0}), 6)), 0}),
-			zipOf(t, zip.Store, file2{"x.tgz", string(gz(t, tarOf(t, file2{"t", string(tarOf(t, other...)), 0}), 6)), 0}),
-			`f:x.tgz:t:bin/x:400000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
+		{"a tar in a tar.gz in a zip", zipOf(t, zip.Store, file2{"x.tgz", string(gz(t, tarOf(t, file2{"t", string(tarOne), 0}), 6)), 0}),
+			zipOf(t, zip.Store, file2{"x.tgz", string(gz(t, tarOf(t, file2{"t", string(tarOther), 0}), 6)), 0}),
+			`f:x.tgz:t:bin/x:250000 len 17 count 1 "0123456789abcdef\n" "0123456789abcdeF\n" `},
 		{"a cut gzip", gz(t, noise, 6), gz(t, noise, 6)[:100], ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := first(t, diffBytes(t, "f", c.a, c.b))
 			if c.want == "" {
-				if !strings.Contains(got, "compared as bytes, not as gzip: B: unexpected EOF") {
+				if !strings.Contains(got, "compared as bytes, not as gzip: side B: unexpected EOF") {
 					t.Errorf("got %s", got)
 				}
 				return
@@ -365,7 +404,7 @@ func TestArchives(t *testing.T) {
 	}
 	for name, pair := range map[string][2][]byte{
 		"gzip":   {gz(t, noise, 1), gz(t, noise, 9)},
-		"tar.gz": {gz(t, tarOf(t, one...), 1), gz(t, tarOf(t, one...), 9)},
+		"tar.gz": {gzOne, gz(t, tarOne, 2)},
 	} {
 		f := diffBytes(t, "f", pair[0], pair[1])
 		if f.Note != "the contents are the same; the compression differs" || !strings.HasPrefix(f.First().Path, "f:+0x") {

@@ -26,6 +26,7 @@ type region struct {
 	index elf.SectionIndex
 	at    uint64 // address
 	alloc bool
+	code  bool
 	blob
 }
 
@@ -51,7 +52,8 @@ func openELF(b blob) (o *object, err error) {
 			return nil, fmt.Errorf("section %q reaches past the end of the file", s.Name)
 		}
 		o.sections = append(o.sections, region{name: s.Name, nth: seen[s.Name], index: elf.SectionIndex(i),
-			at: s.Addr, alloc: s.Flags&elf.SHF_ALLOC != 0, blob: b.part(off, size)})
+			at: s.Addr, alloc: s.Flags&elf.SHF_ALLOC != 0,
+			code: s.Flags&elf.SHF_EXECINSTR != 0, blob: b.part(off, size)})
 		seen[s.Name]++
 	}
 	if len(o.sections) == 0 {
@@ -95,13 +97,13 @@ func rank(name string) int {
 		return 9
 	case name == ".note.gnu.build-id", name == ".gnu_debuglink", name == ".gnu.hash", name == ".gnu.build.attributes":
 		return 8
-	case name == ".symtab", strings.HasPrefix(name, ".rel"), strings.HasPrefix(name, ".eh_frame"), name == ".gcc_except_table":
+	case name == ".symtab", strings.HasPrefix(name, ".got"), name == ".llvmbc", strings.HasPrefix(name, ".rel"), strings.HasPrefix(name, ".eh_frame"), name == ".gcc_except_table":
 		return 7
 	case name == ".debug_str", name == ".debug_line_str", name == ".strtab", name == ".dynstr":
 		return 3
 	case strings.HasPrefix(name, ".debug_"):
 		return 6
-	case strings.HasPrefix(name, ".text"), strings.HasPrefix(name, ".data.rel.ro"), name == ".got", name == ".dynamic":
+	case strings.HasPrefix(name, ".text"), strings.HasPrefix(name, ".data.rel.ro"), name == ".dynamic":
 		return 4
 	case name == ".comment":
 		return 1
@@ -115,11 +117,11 @@ func rank(name string) int {
 func (c *run) elf(f *Finding, path string, a, b blob, _ int) error {
 	oa, err := openELF(a)
 	if err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	ob, err := openELF(b)
 	if err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	parts, more, err := pair(c, oa.sections, ob.sections,
 		func(r region) key { return key{r.name, r.nth} },
@@ -151,13 +153,29 @@ func sectionName(r region) string {
 	return r.name
 }
 
+// data fills in the ranges of a section, by its strings where they moved.
+func (c *run) data(f *Finding, path string, ra, rb region) error {
+	if !ra.code && rank(ra.name) <= 3 {
+		spans, _, err := c.spans(ra.blob, rb.blob, 1)
+		if err != nil {
+			return err
+		}
+		if len(spans) > 0 && (spans[0].lenA != spans[0].lenB || spans[0].lenA >= longRange) {
+			if ok, err := c.moved(f, path, ra.blob, rb.blob); ok || err != nil {
+				return err
+			}
+		}
+	}
+	return c.ranges(f, path, ra.blob, rb.blob)
+}
+
 func (c *run) section(path string, oa *object, ra, rb region) (*Finding, error) {
 	same, err := c.equal(ra.blob, rb.blob)
 	if err != nil || same {
 		return nil, err
 	}
 	f := &Finding{Name: sectionName(ra), Kind: Section, SizeA: ra.size, SizeB: rb.size}
-	if err := c.ranges(f, path+":"+f.Name, ra.blob, rb.blob); err != nil {
+	if err := c.data(f, path+":"+f.Name, ra, rb); err != nil {
 		return nil, err
 	}
 	for i := range f.Ranges {

@@ -89,10 +89,10 @@ func (c *run) indexes(f *Finding, path, name string, a, b layout, ia, ib blob, d
 	}
 	var xa, xb ocispec.Index
 	if err := decode(ia, &xa); err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	if err := decode(ib, &xb); err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	for i := range min(len(xa.Manifests), len(xb.Manifests), c.lim.Findings) {
 		sub := path
@@ -122,12 +122,12 @@ func (c *run) document(f *Finding, path, name string, a, b blob, depth int) erro
 func (c *run) manifests(f *Finding, path string, a, b layout, da, db ocispec.Descriptor, depth int) error {
 	ma, err := openDigest(a, da.Digest)
 	if err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	defer release(ma)
 	mb, err := openDigest(b, db.Digest)
 	if err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	defer release(mb)
 	if da.MediaType == ocispec.MediaTypeImageIndex && db.MediaType == ocispec.MediaTypeImageIndex {
@@ -135,10 +135,10 @@ func (c *run) manifests(f *Finding, path string, a, b layout, da, db ocispec.Des
 	}
 	var xa, xb ocispec.Manifest
 	if err := decode(ma, &xa); err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	if err := decode(mb, &xb); err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	for i := range min(len(xa.Layers), len(xb.Layers)) {
 		if len(f.Parts) >= c.lim.Findings {
@@ -161,12 +161,12 @@ func (c *run) byDigest(f *Finding, path, name string, a, b layout, da, db digest
 	}
 	ba, err := openDigest(a, da)
 	if err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	defer release(ba)
 	bb, err := openDigest(b, db)
 	if err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	defer release(bb)
 	return c.document(f, path, name, ba, bb, depth)

@@ -1,6 +1,10 @@
 package compare
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
 
 // key pairs parts: the n-th of a name with the n-th.
 type key struct {
@@ -26,13 +30,20 @@ func pair[T any](c *run, a, b []T, id func(T) key, only func(part T, side string
 		inB[id(p)] = p
 	}
 	inA := make(map[key]bool, len(a))
+	for _, p := range a {
+		inA[id(p)] = true
+	}
+	renamed := rename(a, b, id, inA, inB)
 	var single []*Finding
 	for _, pa := range a {
 		if err := c.ctx.Err(); err != nil {
 			return nil, 0, err
 		}
-		inA[id(pa)] = true
 		pb, ok := inB[id(pa)]
+		other, isRenamed := renamed[id(pa)]
+		if isRenamed {
+			pb, ok = inB[other], true
+		}
 		if !ok {
 			if len(single) < c.lim.Findings {
 				single = append(single, only(pa, "A"))
@@ -42,6 +53,9 @@ func pair[T any](c *run, a, b []T, id func(T) key, only func(part T, side string
 			continue
 		}
 		f, err := both(pa, pb)
+		if isRenamed && err == nil {
+			f = named(f, only(pa, "A"), id(pa), other)
+		}
 		switch {
 		case err != nil:
 			return nil, 0, err
@@ -52,8 +66,12 @@ func pair[T any](c *run, a, b []T, id func(T) key, only func(part T, side string
 			more++
 		}
 	}
+	taken := map[key]bool{}
+	for _, k := range renamed {
+		taken[k] = true
+	}
 	for _, pb := range b {
-		if inA[id(pb)] {
+		if inA[id(pb)] || taken[id(pb)] {
 			continue
 		}
 		if len(single) < c.lim.Findings {
@@ -66,6 +84,52 @@ func pair[T any](c *run, a, b []T, id func(T) key, only func(part T, side string
 		single, more = single[:len(single)-over], more+over
 	}
 	return append(parts, single...), more, nil
+}
+
+// hashes are what compilers put into names.
+var hashes = regexp.MustCompile(`[0-9a-f]{8,}`)
+
+// rename finds the parts that only one side has and whose names differ in
+// nothing but a hash: from the key in A to that in B.
+func rename[T any](a, b []T, id func(T) key, inA map[key]bool, inB map[key]T) map[key]key {
+	mask := func(k key) string { return hashes.ReplaceAllString(k.name, "#") }
+	byMask := map[string][]key{}
+	for _, p := range b {
+		if k := id(p); !inA[k] && hashes.MatchString(k.name) {
+			byMask[mask(k)] = append(byMask[mask(k)], k)
+		}
+	}
+	out := map[key]key{}
+	if len(byMask) == 0 {
+		return out
+	}
+	for _, p := range a {
+		k := id(p)
+		if _, ok := inB[k]; ok {
+			continue
+		}
+		if m := mask(k); len(byMask[m]) > 0 {
+			out[k] = byMask[m][0]
+			byMask[m] = byMask[m][1:]
+		}
+	}
+	return out
+}
+
+// named adds to a finding that its part has two names; alone is the finding to use if
+// nothing else differs.
+func named(f, alone *Finding, a, b key) *Finding {
+	n := fmt.Sprintf("called %s in A, %s in B", a, b)
+	if f == nil {
+		f = alone
+		f.Note, f.SizeB = n, f.SizeA
+		for i := range f.Ranges {
+			f.Ranges[i].Note, f.Ranges[i].SizeB = n, f.Ranges[i].SizeA
+		}
+		return f
+	}
+	f.Note = strings.TrimPrefix(f.Note+"; "+n, "; ")
+	return f
 }
 
 // order says where two lists of the same parts first go apart.

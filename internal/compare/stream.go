@@ -105,11 +105,11 @@ func (c *run) zstd(f *Finding, path string, a, b blob, depth int) error {
 func (c *run) compressed(f *Finding, path string, a, b source, depth int) error {
 	isA, err := c.holdsTar(a)
 	if err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	isB, err := c.holdsTar(b)
 	if err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	if isA && isB {
 		err := c.tars(f, path, a, b, depth)
@@ -140,11 +140,11 @@ func (c *run) framing(f *Finding, path string, a, b source, depth int) error {
 	}()
 	sa, err := c.spoolSource(a)
 	if err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	sb, err := c.spoolSource(b)
 	if err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	inner, err := c.blobs("[content]", path, sa, sb, depth+1)
 	if err != nil {
@@ -161,12 +161,12 @@ func (c *run) framing(f *Finding, path string, a, b source, depth int) error {
 func (c *run) sameContent(a, b source) (bool, error) {
 	ra, closeA, err := c.read(a)
 	if err != nil {
-		return false, fmt.Errorf("A: %w", err)
+		return false, fmt.Errorf("side A: %w", err)
 	}
 	defer closeA.Close()
 	rb, closeB, err := c.read(b)
 	if err != nil {
-		return false, fmt.Errorf("B: %w", err)
+		return false, fmt.Errorf("side B: %w", err)
 	}
 	defer closeB.Close()
 	pa, pb := make([]byte, chunk), make([]byte, chunk)
@@ -174,10 +174,10 @@ func (c *run) sameContent(a, b source) (bool, error) {
 		n, errA := io.ReadFull(ra, pa)
 		m, errB := io.ReadFull(rb, pb)
 		if errA != nil && errA != io.EOF && errA != io.ErrUnexpectedEOF {
-			return false, fmt.Errorf("A: %w", errA)
+			return false, fmt.Errorf("side A: %w", errA)
 		}
 		if errB != nil && errB != io.EOF && errB != io.ErrUnexpectedEOF {
-			return false, fmt.Errorf("B: %w", errB)
+			return false, fmt.Errorf("side B: %w", errB)
 		}
 		if !bytes.Equal(pa[:n], pb[:m]) {
 			return false, nil

@@ -136,10 +136,10 @@ func (c *run) indexBoth(a, b source) (ia, ib []entry, err error) {
 	ia, errA := c.index(a)
 	rb := <-done
 	if errA != nil {
-		return nil, nil, fmt.Errorf("A: %w", errA)
+		return nil, nil, fmt.Errorf("side A: %w", errA)
 	}
 	if rb.err != nil {
-		return nil, nil, fmt.Errorf("B: %w", rb.err)
+		return nil, nil, fmt.Errorf("side B: %w", rb.err)
 	}
 	return ia, rb.list, nil
 }

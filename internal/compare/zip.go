@@ -40,11 +40,11 @@ func (c *run) readZip(b blob) (out []zipped, comment string, err error) {
 func (c *run) zip(f *Finding, path string, a, b blob, depth int) error {
 	za, commentA, err := c.readZip(a)
 	if err != nil {
-		return fmt.Errorf("A: %w", err)
+		return fmt.Errorf("side A: %w", err)
 	}
 	zb, commentB, err := c.readZip(b)
 	if err != nil {
-		return fmt.Errorf("B: %w", err)
+		return fmt.Errorf("side B: %w", err)
 	}
 	id := func(z zipped) key { return z.key }
 	f.Parts, f.More, err = pair(c, za, zb, id,

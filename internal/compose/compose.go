@@ -31,8 +31,8 @@
 // A layer once made is remembered in the store under a digest of everything
 // that went into it, this package's Version and the compressor's included. So
 // making the same image again takes milliseconds, and making it from an empty
-// store gives the same digest. File contents are spooled to an unlinked file
-// beside the store; memory is bounded by the number of files.
+// store gives the same digest. File contents are spooled to an unlinked file in
+// the store's directory; memory is bounded by the number of files.
 package compose
 
 import (

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/source/spool"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -21,7 +23,10 @@ func Tree(ctx context.Context, st *store.Store, def images.Definition) (*layer.T
 	if len(pkgs) == 0 {
 		return nil, nil, fmt.Errorf("image %s: its lock has no packages", def.Name)
 	}
-	sp := &spools{}
+	sp, err := spool.New(filepath.Join(st.Dir(), "ingest"))
+	if err != nil {
+		return nil, nil, err
+	}
 	d := dropper{def.Drop, def.Keep, def.Certificates}
 	all, err := unpackAll(ctx, st, pkgs, d.needed, def.Lock.Date.Unix(), sp)
 	if err != nil {
@@ -98,7 +103,7 @@ func canonical(t *layer.Tree, prefix string, epoch int64) (*layer.Tree, error) {
 		}
 		e.UID, e.GID, e.ModTime = 0, 0, epoch
 		switch {
-		case e.Type == tar.TypeDir || e.Mode&0o111 != 0:
+		case e.Type == tar.TypeDir || e.Mode&0o100 != 0:
 			e.Mode = 0o755
 		default:
 			e.Mode = 0o644

@@ -22,8 +22,9 @@ type LockOptions struct {
 	// Extra names packages that a project wants beside the definition's. They
 	// are locked as the group images.Extra.
 	Extra []string
-	// Keep is a lock whose packages stay as they are: only those of Extra are
-	// taken from the archive as it is now. Nil: everything is.
+	// Keep is a lock of the same definition whose packages stay as they are:
+	// only those of Extra are taken from the archive as it is now. Nil:
+	// everything is.
 	Keep *images.Lock
 }
 
@@ -84,6 +85,9 @@ func release(ctx context.Context, f *fetch.Fetcher, r *address.Resolver, def ima
 		rel, signer, err := debian.VerifyInRelease(data, keyring)
 		if err == nil {
 			err = matches(rel, def)
+		}
+		if err == nil && !rel.ValidUntil.IsZero() && time.Now().After(rel.ValidUntil) {
+			err = fault.Hint(fmt.Errorf("its release file was valid until %s", rel.ValidUntil.Format(time.RFC3339)), "try another mirror; is the clock right?")
 		}
 		if err == nil && rel.Date.Before(notBefore) {
 			err = fault.Hint(fmt.Errorf("its release file is of %s, the lock's of %s: it is out of date, or serves an old state",

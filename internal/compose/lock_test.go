@@ -29,8 +29,8 @@ import (
 // An archive is a Debian archive with one suite, served on loopback.
 type archive struct {
 	key   *openpgp.Entity
+	more  string // fields of the release file
 	files map[string][]byte
-	asked []string
 }
 
 func newArchive(t testing.TB) *archive {
@@ -68,8 +68,8 @@ func (a *archive) publish(t testing.TB, codename string, date time.Time, package
 		t.Fatal(err)
 	}
 	sum := fmt.Sprintf("%x", sha256.Sum256(index.Bytes()))
-	release := fmt.Sprintf("Codename: %s\nSuite: stable\nVersion: 12.15\nDate: %s\nArchitectures: amd64\nComponents: main\nSHA256:\n %s %d main/binary-amd64/Packages.xz\n",
-		codename, date.Format("Mon, 02 Jan 2006 15:04:05 UTC"), sum, index.Len())
+	release := fmt.Sprintf("Codename: %s\nSuite: stable\nVersion: 12.15\nDate: %s\nArchitectures: amd64\nComponents: main\n%sSHA256:\n %s %d main/binary-amd64/Packages.xz\n",
+		codename, date.Format("Mon, 02 Jan 2006 15:04:05 UTC"), a.more, sum, index.Len())
 	var signed bytes.Buffer
 	s, err := clearsign.Encode(&signed, a.key.PrivateKey, &packet.Config{Time: func() time.Time { return date }})
 	if err == nil {
@@ -90,7 +90,6 @@ func (a *archive) publish(t testing.TB, codename string, date time.Time, package
 func (a *archive) serve(t testing.TB) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.asked = append(a.asked, r.URL.Path)
 		b, ok := a.files[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
@@ -261,24 +260,26 @@ func itemNames(items []fetch.Item) []string {
 
 func TestLockSkipsBadMirrors(t *testing.T) {
 	ctx := context.Background()
-	good, stranger, other := newArchive(t), newArchive(t), newArchive(t)
+	good, stranger, other, frozen := newArchive(t), newArchive(t), newArchive(t), newArchive(t)
 	good.publish(t, "bookworm", lockDate, index("1"))
 	stranger.publish(t, "bookworm", lockDate, index("6.6.6"))
 	other.key = good.key
 	other.publish(t, "trixie", lockDate, index("13"))
+	frozen.key, frozen.more = good.key, "Valid-Until: Sat, 18 Jul 2020 10:16:37 UTC\n"
+	frozen.publish(t, "bookworm", lockDate, index("0"))
 	page := &archive{files: map[string][]byte{"/dists/bookworm/InRelease": []byte("<html>please log in</html>")}}
 	def, err := images.Parse([]byte(lockText), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad := []string{page.serve(t), stranger.serve(t), other.serve(t)}
+	bad := []string{page.serve(t), stranger.serve(t), other.serve(t), frozen.serve(t)}
 	f := &fetch.Fetcher{Store: testStore(t), Retry: fetch.Retry{Attempts: 1, Pause: time.Millisecond}}
 	lock, err := lockImage(ctx, f, only(t, append(slices.Clone(bad), good.serve(t))...), def, LockOptions{}, good.keyring(t))
 	if err != nil || summary(lock)[0] != "gcc 1" {
 		t.Errorf("%v, %v", summary(lock), err)
 	}
 	_, err = lockImage(ctx, f, only(t, bad...), def, LockOptions{}, good.keyring(t))
-	for _, want := range []string{"not a clear-signed message", "no good signature", "it is the release file of trixie"} {
+	for _, want := range []string{"not a clear-signed message", "no good signature", "it is the release file of trixie", "was valid until 2020-07-18"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/craton-co/twice/images"
@@ -32,7 +33,7 @@ func EngineRoot(ctx context.Context, st *store.Store, def images.Definition, dir
 		return nil
 	}
 	if err := makeRoot(ctx, st, def, filepath.Clean(dir), stamp); err != nil {
-		return spaceHint(fmt.Errorf("unpacking image %s into %s: %w", def.Name, dir, err))
+		return fmt.Errorf("unpacking image %s into %s: %w", def.Name, dir, err)
 	}
 	return nil
 }
@@ -163,6 +164,9 @@ func writeEntry(root *os.Root, e layer.Entry) error {
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fault.Hint(err, "free some space there, or choose another state directory")
 	}
 	if err != nil {
 		return err

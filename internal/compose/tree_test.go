@@ -367,8 +367,8 @@ func TestSpoolIsGone(t *testing.T) {
 	if _, err := compose(t, def, st); err != nil {
 		t.Fatal(err)
 	}
-	left, err := os.ReadDir(filepath.Join(st.Dir(), "spool"))
+	left, err := os.ReadDir(filepath.Join(st.Dir(), "ingest"))
 	if err != nil || len(left) > 0 {
-		t.Errorf("spool holds %v, %v", left, err)
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

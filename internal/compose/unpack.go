@@ -16,6 +16,7 @@ import (
 	"github.com/craton-co/twice/internal/debian"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/source/spool"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -32,7 +33,7 @@ type unpacked struct {
 
 // unpackAll unpacks packages concurrently, the largest first, and returns them
 // in the order given.
-func unpackAll(ctx context.Context, st *store.Store, pkgs []images.Package, keep func(layer.Entry) bool, latest int64, sp *spools) ([]unpacked, error) {
+func unpackAll(ctx context.Context, st *store.Store, pkgs []images.Package, keep func(layer.Entry) bool, latest int64, sp *spool.Spool) ([]unpacked, error) {
 	order := make([]int, len(pkgs))
 	for i := range order {
 		order[i] = i
@@ -48,16 +49,13 @@ func unpackAll(ctx context.Context, st *store.Store, pkgs []images.Package, keep
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(runtime.GOMAXPROCS(0), len(pkgs)) {
 		g.Go(func() error {
-			s, err := sp.open(st)
-			if err != nil {
-				return err
-			}
 			for i := range next {
-				if out[i], err = unpack(ctx, st, pkgs[i], keep, latest, s); err != nil {
+				var err error
+				if out[i], err = unpack(ctx, st, pkgs[i], keep, latest, sp); err != nil {
 					return fmt.Errorf("package %s %s: %w", pkgs[i].Name, pkgs[i].Version, err)
 				}
 			}
-			return s.flush()
+			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -66,7 +64,7 @@ func unpackAll(ctx context.Context, st *store.Store, pkgs []images.Package, keep
 	return out, nil
 }
 
-func unpack(ctx context.Context, st *store.Store, pkg images.Package, keep func(layer.Entry) bool, latest int64, sp *spool) (unpacked, error) {
+func unpack(ctx context.Context, st *store.Store, pkg images.Package, keep func(layer.Entry) bool, latest int64, sp *spool.Spool) (unpacked, error) {
 	f, err := st.Open(pkg.Digest())
 	if err != nil {
 		if os.IsNotExist(err) || !st.Has(pkg.Digest()) {
@@ -105,7 +103,7 @@ func unpack(ctx context.Context, st *store.Store, pkg images.Package, keep func(
 		}
 		if e.Type == tar.TypeReg && e.Size > 0 {
 			var err error
-			if e.Open, err = sp.add(r, e.Size); err != nil {
+			if e.Open, err = sp.Put(ctx, r, e.Size); err != nil {
 				return fmt.Errorf("%s: %w", e.Path, err)
 			}
 		}

@@ -21,10 +21,11 @@ type StepError struct {
 }
 
 func (e *StepError) Error() string {
-	if e.Exit > 0 && !strings.Contains(e.Err.Error(), "limit") {
-		return fmt.Sprintf("%s: exit status %d", shorten(e.Step), e.Exit)
+	why := reason(e.Err)
+	if why == fmt.Sprintf("exit code: %d", e.Exit) {
+		why = fmt.Sprintf("exit status %d", e.Exit)
 	}
-	return fmt.Sprintf("%s: %s", shorten(e.Step), reason(e.Err))
+	return shorten(e.Step) + ": " + why
 }
 
 func (e *StepError) Unwrap() error { return e.Err }

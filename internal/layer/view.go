@@ -77,14 +77,14 @@ func (v *View) Has(p string) (*Inode, bool) {
 
 // Remove removes p and everything below it.
 func (v *View) Remove(p string) {
-	if d := v.find(path.Dir(p)); d != nil && p != "." {
+	if d, _ := v.walk(path.Dir(p), false); d != nil && p != "." {
 		delete(d.children, path.Base(p))
 	}
 }
 
-// Clear removes everything below p.
+// Clear removes everything below the directory p.
 func (v *View) Clear(p string) {
-	if n := v.find(p); n != nil {
+	if n, _ := v.walk(p, false); n != nil {
 		n.children = nil
 	}
 }
@@ -150,8 +150,8 @@ func (v *View) find(p string) *viewNode {
 	if p == "." {
 		return &v.root
 	}
-	d, err := v.walk(path.Dir(p), false)
-	if err != nil || d == nil {
+	d, _ := v.walk(path.Dir(p), false)
+	if d == nil {
 		return nil
 	}
 	return d.children[path.Base(p)]

@@ -2,19 +2,16 @@ package normalize
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"runtime"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
 )
 
@@ -37,17 +34,17 @@ const (
 	compress           // same content, compressed again
 )
 
-// doLayers does all layers. Two stages overlap: unpacking and indexing, of
-// which each layer uses little more than one processor, and writing, which
-// uses all there are and is done for one layer at a time.
+// atOnce is how many layers are in work at a time. Each has its own pipeline of
+// decompressing, hashing, rewriting and compressing; two of them fill what the
+// slowest stage of one leaves idle.
+const atOnce = 2
+
 func (n *normalizer) doLayers() error {
-	readers := min(runtime.GOMAXPROCS(0), 4)
-	reading, writing := make(chan struct{}, readers), make(chan struct{}, 1)
 	g, ctx := errgroup.WithContext(n.ctx)
-	g.SetLimit(readers + 1) // one more may wait for its turn to write
+	g.SetLimit(atOnce)
 	for _, t := range n.tasks {
 		g.Go(func() error {
-			if err := n.doLayer(ctx, t, reading, writing); err != nil {
+			if err := n.doLayer(ctx, t); err != nil {
 				return fmt.Errorf("layer %s: %w", t.desc.Digest, err)
 			}
 			return nil
@@ -56,17 +53,7 @@ func (n *normalizer) doLayers() error {
 	return g.Wait()
 }
 
-// acquire takes one of the places of sem; give it back by receiving.
-func acquire(ctx context.Context, sem chan struct{}) error {
-	select {
-	case sem <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (n *normalizer) doLayer(ctx context.Context, t *layerTask, reading, writing chan struct{}) error {
+func (n *normalizer) doLayer(ctx context.Context, t *layerTask) error {
 	b, err := t.from.blob(t.desc.Digest)
 	if err != nil {
 		return err
@@ -75,29 +62,71 @@ func (n *normalizer) doLayer(ctx context.Context, t *layerTask, reading, writing
 	if b.Size() != t.desc.Size {
 		return fmt.Errorf("%d bytes, its descriptor says %d", b.Size(), t.desc.Size)
 	}
-	if t.how == copyBlob {
+	switch t.how {
+	case copyBlob:
 		return n.copyLayer(ctx, t, b.SectionReader)
+	case compress:
+		return n.streamLayer(ctx, t, b.SectionReader, func(w io.Writer, r io.Reader) error {
+			_, err := io.Copy(w, r)
+			return err
+		})
 	}
-	if err := acquire(ctx, reading); err != nil {
+	err = n.streamLayer(ctx, t, b.SectionReader, func(w io.Writer, r io.Reader) error {
+		t.dropped, err = rewriteStream(ctx, w, r, n.opt.Epoch)
 		return err
+	})
+	if errors.Is(err, errUnordered) {
+		err = n.sortLayer(ctx, t, b.SectionReader)
 	}
-	u, err := n.unpack(ctx, t, b.SectionReader)
-	<-reading
+	return err
+}
+
+// streamLayer writes a layer in one pass. It is in its place only if it
+// turns out to be what its digests say.
+func (n *normalizer) streamLayer(ctx context.Context, t *layerTask, b *io.SectionReader, content func(w io.Writer, r io.Reader) error) error {
+	p, err := newPump(ctx, t, b)
 	if err != nil {
 		return err
 	}
-	defer u.Close()
-	if err := acquire(ctx, writing); err != nil {
-		return err
-	}
-	defer func() { <-writing }()
 	return n.writeLayer(t, func(w io.Writer) error {
-		if t.how == compress {
-			_, err := io.Copy(w, struct{ io.Reader }{u.tar})
+		if err := content(w, p); err != nil {
+			p.abort()
 			return err
 		}
-		return u.writeTar(ctx, w)
+		return p.finish()
 	})
+}
+
+// sortLayer writes a layer whose entries are in any order: it has to be read
+// to its end, and then anywhere.
+func (n *normalizer) sortLayer(ctx context.Context, t *layerTask, b *io.SectionReader) error {
+	p, err := newPump(ctx, t, b)
+	if err != nil {
+		return err
+	}
+	if !p.plain {
+		s, err := newSpool(n.out.tmp)
+		if err != nil {
+			p.abort()
+			return err
+		}
+		defer s.Close()
+		if _, err := io.CopyBuffer(s, struct{ io.Reader }{p}, make([]byte, chunkSize)); err != nil {
+			p.abort()
+			return fmt.Errorf("unpacking: %w", err)
+		}
+		b = io.NewSectionReader(s, 0, s.size)
+	}
+	if err := p.finish(); err != nil {
+		return err
+	}
+	c, err := scan(ctx, b, n.opt.Epoch, n.out.tmp)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	t.dropped = c.dropped
+	return n.writeLayer(t, func(w io.Writer) error { return c.writeTar(ctx, w) })
 }
 
 // copyLayer copies a blob as it is and verifies it.
@@ -147,115 +176,6 @@ func (n *normalizer) writeLayer(t *layerTask, content func(w io.Writer) error) e
 	}
 	t.out.Desc = ocispec.Descriptor{MediaType: c.MediaType(), Digest: d, Size: w.size}
 	return nil
-}
-
-// unpacked is an uncompressed layer, indexed if it is to be rewritten.
-type unpacked struct {
-	*contents
-	spool *spool
-}
-
-func (u *unpacked) Close() error {
-	err := u.contents.Close()
-	if u.spool != nil {
-		err = errors.Join(err, u.spool.Close())
-	}
-	return err
-}
-
-// unpack decompresses and indexes a layer, and verifies digest and diff ID.
-func (n *normalizer) unpack(ctx context.Context, t *layerTask, b *io.SectionReader) (*unpacked, error) {
-	c, err := sniff(b)
-	if err != nil {
-		return nil, err
-	}
-	u := &unpacked{contents: &contents{tar: b}}
-	var g errgroup.Group
-	if c == layer.None {
-		// Nothing to unpack: the blob is read where it is, while it is hashed.
-		g.Go(func() error { return n.verifyPlain(t, b) })
-	} else {
-		if err := n.decompress(ctx, t, b, u); err != nil {
-			u.Close()
-			return nil, err
-		}
-	}
-	if t.how == rewrite {
-		var scanned *contents
-		if scanned, err = scan(ctx, u.tar, n.opt.Epoch, n.out.tmp); err == nil {
-			u.contents, t.dropped = scanned, scanned.dropped
-		}
-	}
-	if err := errors.Join(err, g.Wait()); err != nil {
-		u.Close()
-		return nil, err
-	}
-	return u, nil
-}
-
-func (n *normalizer) verifyPlain(t *layerTask, b *io.SectionReader) error {
-	got, err := hashSection(b)
-	if err != nil {
-		return err
-	}
-	if got != t.desc.Digest {
-		return digestError(t.desc.Digest, got)
-	}
-	return checkDiffID(t, got)
-}
-
-// decompress writes the content of b to u's spool.
-func (n *normalizer) decompress(ctx context.Context, t *layerTask, b *io.SectionReader, u *unpacked) error {
-	var err error
-	if u.spool, err = newSpool(n.out.tmp); err != nil {
-		return err
-	}
-	blob := sha256.New()
-	tee := io.TeeReader(contextReader{ctx, io.NewSectionReader(b, 0, b.Size())}, blob)
-	content, _, err := layer.NewDecompressor(tee)
-	if err != nil {
-		return err
-	}
-	defer content.Close()
-	enc, err := layer.NewEncoder(u.spool, layer.None) // for its concurrent hash and writer
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(enc, content)
-	if cerr := enc.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("unpacking: %w", err)
-	}
-	if _, err := io.Copy(io.Discard, tee); err != nil {
-		return err
-	}
-	if got := digest.NewDigest(digest.SHA256, blob); got != t.desc.Digest {
-		return digestError(t.desc.Digest, got)
-	}
-	u.tar = io.NewSectionReader(u.spool, 0, u.spool.size)
-	return checkDiffID(t, enc.DiffID())
-}
-
-func checkDiffID(t *layerTask, got digest.Digest) error {
-	if got == t.diffID {
-		return nil
-	}
-	return fault.Hint(fmt.Errorf("its content has the digest %s, the config says %s", got, t.diffID),
-		"the image was damaged or put together wrongly; get it again")
-}
-
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
 }
 
 // noteDropped lists the extended attributes that are gone.

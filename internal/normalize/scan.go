@@ -6,25 +6,10 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/layer"
 )
-
-// An entry is what a layer says of an inode; its content stays where it is.
-type entry struct {
-	kind         byte
-	mode         int64
-	uid, gid     int
-	mtime        int64
-	size         int64
-	offset       int64 // of the content in the layer, or in holes if sparse
-	sparse       bool
-	link         string
-	major, minor int64
-	capability   string // security.capability
-}
 
 // contents is an indexed layer.
 type contents struct {
@@ -32,21 +17,19 @@ type contents struct {
 	holes   *spool // content of sparse files; nil: none
 	entries []entry
 	view    layer.View
-	names   []layer.Name   // what is left of view in the end
-	dropped map[string]int // extended attributes: on how many entries
+	names   []layer.Name // what is left of view in the end
+	dropped map[string]int
 }
 
-const xattr = "SCHILY.xattr."
+var layerLimits = layer.Limits{Devices: true, Rooted: true}
 
 // scan indexes a layer. tmp is where sparse files go.
 func scan(ctx context.Context, r *io.SectionReader, epoch int64, tmp string) (*contents, error) {
 	c := &contents{tar: r, dropped: map[string]int{}}
 	at := &cursor{r: r}
-	err := layer.ReadTar(ctx, at, layer.Limits{Devices: true, Rooted: true}, func(h *tar.Header, content io.Reader) error {
-		for name := range strings.SplitSeq(h.Name, "/") {
-			if strings.HasPrefix(name, auxPrefix) && name != image.OpaqueWhiteout {
-				return nil // of an overlay file system long gone
-			}
+	err := layer.ReadTar(ctx, at, layerLimits, func(h *tar.Header, content io.Reader) error {
+		if isAux(h.Name) {
+			return nil
 		}
 		return c.add(h, at.pos, content, epoch, tmp)
 	})
@@ -61,9 +44,6 @@ func scan(ctx context.Context, r *io.SectionReader, epoch int64, tmp string) (*c
 	c.view = layer.View{}
 	return c, nil
 }
-
-// auxPrefix starts the names of AUFS's own files.
-const auxPrefix = image.Whiteout + image.Whiteout
 
 func (c *contents) Close() error {
 	if c.holes == nil {
@@ -85,12 +65,9 @@ func (c *contents) add(h *tar.Header, offset int64, content io.Reader, epoch int
 		}
 		// Its file is in a layer below.
 	}
-	e := entry{
-		kind: h.Typeflag, mode: h.Mode & 0o7777, uid: h.Uid, gid: h.Gid, size: h.Size, offset: offset, link: h.Linkname,
-		mtime: max(0, min(h.ModTime.Unix(), epoch)),
-	}
-	switch h.Typeflag {
-	case tar.TypeReg:
+	e := newEntry(h, epoch, c.dropped)
+	e.offset = offset
+	if h.Typeflag == tar.TypeReg {
 		if isSparse(h) {
 			if err := c.fill(&e, h, content, tmp); err != nil {
 				return err
@@ -98,13 +75,6 @@ func (c *contents) add(h *tar.Header, offset int64, content io.Reader, epoch int
 		} else if offset+h.Size > c.tar.Size() {
 			return fmt.Errorf("%s: %w", h.Name, io.ErrUnexpectedEOF)
 		}
-	case tar.TypeSymlink:
-		e.mode = 0o777
-	case tar.TypeChar, tar.TypeBlock:
-		e.major, e.minor = h.Devmajor, h.Devminor
-	}
-	if h.Typeflag != tar.TypeLink {
-		c.attributes(&e, h)
 	}
 	return c.set(h.Name, e)
 }
@@ -116,19 +86,6 @@ func (c *contents) set(name string, e entry) error {
 	}
 	c.entries = append(c.entries, e)
 	return c.view.Set(name, ino)
-}
-
-func (c *contents) attributes(e *entry, h *tar.Header) {
-	for k, v := range h.PAXRecords {
-		name, ok := strings.CutPrefix(k, xattr)
-		switch {
-		case !ok:
-		case name == "security.capability":
-			e.capability = v
-		default:
-			c.dropped[name]++
-		}
-	}
 }
 
 // fill copies a sparse file, holes filled, to where it can be read by offset.
@@ -150,13 +107,6 @@ func (c *contents) fill(e *entry, h *tar.Header, content io.Reader, tmp string) 
 	return nil
 }
 
-var whiteout = entry{kind: tar.TypeReg}
-
-func isWhiteout(name string) bool {
-	base := path.Base(name)
-	return len(base) > len(image.Whiteout) && strings.HasPrefix(base, image.Whiteout)
-}
-
 // settleWhiteouts removes the whiteouts of what the layer itself has: there, an
 // unpacker that takes entries as they come would depend on their order.
 func (c *contents) settleWhiteouts() error {
@@ -165,8 +115,7 @@ func (c *contents) settleWhiteouts() error {
 		if !isWhiteout(n.Path) || n.Inode.Dir || path.Base(n.Path) == image.OpaqueWhiteout {
 			continue
 		}
-		dir, base := path.Split(n.Path)
-		hidden := path.Join(dir, strings.TrimPrefix(base, image.Whiteout))
+		hidden := hiddenBy(n.Path)
 		ino, ok := c.view.Has(hidden)
 		if !ok {
 			continue
@@ -189,4 +138,34 @@ func (c *contents) settleWhiteouts() error {
 		c.names = c.view.Names()
 	}
 	return nil
+}
+
+// writeTar writes the canonical form of an indexed layer.
+func (c *contents) writeTar(ctx context.Context, w io.Writer) error {
+	tw := tar.NewWriter(w)
+	buf := make([]byte, 256<<10)
+	first := make([]string, len(c.entries)) // name of each file
+	for _, n := range c.names {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if n.Path != "." {
+			if err := layer.CheckPath(n.Path); err != nil {
+				return err
+			}
+		}
+		i := n.Inode.Item
+		e := c.entries[i]
+		var from io.ReaderAt = c.tar
+		if e.sparse {
+			from = c.holes
+		}
+		if err := writeEntry(ctx, tw, n.Path, first[i], e, io.NewSectionReader(from, e.offset, e.size), buf); err != nil {
+			return err
+		}
+		if first[i] == "" {
+			first[i] = n.Path
+		}
+	}
+	return tw.Close()
 }

@@ -114,7 +114,7 @@ const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 // be repeated.
 func (s Side) Settings(p *Plan) Settings {
 	v := Settings{
-		Source: "/build/" + p.Name, CargoHome: "/cargo", Home: "/root", User: "root", HostName: "twice",
+		Source: "/build/" + p.Name, CargoHome: "/cargo", Home: "/root", User: "root", HostName: "first-builder",
 		Path: standardPath, Lang: "C.UTF-8", LCAll: "C.UTF-8", TZ: "UTC", Umask: "0022",
 		Jobs: max(s.Jobs, 1), Mtime: p.Epoch,
 	}

@@ -9,13 +9,15 @@ import (
 )
 
 // IsMoving says whether a channel means another toolchain tomorrow: "stable",
-// "beta", "nightly" without a date, and "1.95", which the next patch release moves.
+// "beta", "nightly" without a date, "1.95", which the next patch release moves,
+// and "1.95.0-beta".
 func IsMoving(channel string) bool {
 	name, date := splitChannel(channel)
 	if date != "" {
 		return false
 	}
-	return strings.Count(name, ".") != 2
+	version, pre, hasPre := strings.Cut(name, "-")
+	return strings.Count(version, ".") != 2 || hasPre && !strings.Contains(pre, ".")
 }
 
 // splitChannel separates the date from a channel's name.

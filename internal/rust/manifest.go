@@ -189,7 +189,7 @@ func (m *Manifest) is(channel string) error {
 	name, date := splitChannel(channel)
 	own, _ := splitChannel(m.Channel())
 	version, _, _ := strings.Cut(m.Rustc(), " ")
-	same := name == own || name == version || date == "" && strings.Count(name, ".") == 1 && strings.HasPrefix(own, name+".") ||
+	same := name == own || name == version || IsMoving(name) && strings.HasPrefix(version, name+".") ||
 		name == "stable" && strings.Count(own, ".") == 2
 	if !same || date != "" && date != m.Date {
 		return fmt.Errorf("the manifest is that of %s (%s)", m.Channel(), m.Date)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/craton-co/twice/internal/fault"
@@ -50,8 +50,15 @@ func FetchGit(ctx context.Context, opt GitOptions) ([]GitRepo, error) {
 }
 
 func fetchGit(ctx context.Context, opt GitOptions) ([]GitRepo, error) {
-	r, err := openCache(ctx, opt.Dir)
+	if opt.Dir == "" {
+		return nil, errors.New("no cache directory")
+	}
+	dir, err := filepath.Abs(opt.Dir)
 	if err != nil {
+		return nil, err
+	}
+	opt.Dir = dir
+	if err := os.MkdirAll(opt.Dir, 0o755); err != nil {
 		return nil, err
 	}
 	unlock, err := lockDir(ctx, opt.Dir)
@@ -59,6 +66,11 @@ func fetchGit(ctx context.Context, opt GitOptions) ([]GitRepo, error) {
 		return nil, err
 	}
 	defer unlock()
+	sweep(opt.Dir)
+	r, err := openCache(ctx, opt.Dir)
+	if err != nil {
+		return nil, err
+	}
 	f := &gitFetcher{repo: r, opt: opt}
 	if err := f.fetch(ctx, opt.URLs, opt.Commit); err != nil {
 		return nil, err
@@ -70,17 +82,13 @@ func fetchGit(ctx context.Context, opt GitOptions) ([]GitRepo, error) {
 	return f.found, nil
 }
 
-// openCache makes the bare repository when it is missing.
+// openCache makes the bare repository where it is missing or was half made.
 func openCache(ctx context.Context, dir string) (repo, error) {
-	if dir == "" {
-		return repo{}, errors.New("no cache directory")
-	}
 	r := repo{dir}
-	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {
+	_, head := os.Stat(filepath.Join(dir, "HEAD"))
+	_, config := os.Stat(filepath.Join(dir, "config"))
+	if head == nil && config == nil {
 		return r, nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return r, err
 	}
 	_, err := r.git(ctx, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", ".")
 	return r, err
@@ -126,40 +134,64 @@ func (f *gitFetcher) fetch(ctx context.Context, places []string, commit string) 
 	return fault.Hintf(err, "`git ls-remote %s` shows what the repository has; credentials come from git's own settings", redact(places[len(places)-1]))
 }
 
+// fetchArgs leaves nothing to settings. A place may itself lack history; that
+// is taken over.
+var fetchArgs = []string{"fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow"}
+
 // fetchFrom tries the one commit, then everything the repository has: some
-// servers only give what a branch or tag names.
+// servers give only what a branch or tag names.
 func (f *gitFetcher) fetchFrom(ctx context.Context, u, commit string) error {
-	// A place may itself lack history; that is taken over.
-	args := []string{"fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow"}
-	_, err := f.git(ctx, append(args, "--depth=1", "--", u, commit+":"+ref(commit))...)
-	if err == nil || ctx.Err() != nil {
+	err := f.fetchCommit(ctx, u, commit)
+	if err == nil || ctx.Err() != nil || errors.Is(err, errNotCommit) {
 		return err
 	}
-	const all = "refs/twice-all/"
-	if _, fullErr := f.git(ctx, append(args, "--", u, "+refs/heads/*:"+all+"heads/*", "+refs/tags/*:"+all+"tags/*")...); fullErr != nil {
+	dir, tempErr := os.MkdirTemp(f.dir, fullPrefix)
+	if tempErr != nil {
+		return tempErr
+	}
+	defer os.RemoveAll(dir)
+	full, initErr := openCache(ctx, dir)
+	if initErr != nil {
+		return initErr
+	}
+	if _, fullErr := full.git(ctx, slices.Concat(fetchArgs, []string{"--", u, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"})...); fullErr != nil {
 		return err
 	}
-	defer f.dropRefs(ctx, all)
-	if !f.has(ctx, commit) {
+	if !full.has(ctx, commit) {
 		return fmt.Errorf("commit %s is in none of its branches and tags", commit)
 	}
-	if _, err := f.git(ctx, "rev-list", "--objects", "--quiet", "--no-walk", commit); err != nil {
+	if _, err := full.git(ctx, "config", "uploadpack.allowAnySHA1InWant", "true"); err != nil {
 		return err
 	}
-	_, err = f.git(ctx, "update-ref", ref(commit), commit)
-	return err
+	return f.fetchCommit(ctx, fileURL(dir), commit)
 }
 
-// dropRefs removes what the second way of fetchFrom left. What stays behind is
-// only in the way of nobody, so errors don't count.
-func (f *gitFetcher) dropRefs(ctx context.Context, prefix string) {
-	out, err := f.git(ctx, "for-each-ref", "--format=%(refname)", prefix)
-	if err != nil {
-		return
+func (f *gitFetcher) fetchCommit(ctx context.Context, u, commit string) error {
+	if _, err := f.git(ctx, slices.Concat(fetchArgs, []string{"--depth=1", "--", u, commit + ":" + ref(commit)})...); err != nil {
+		return err
 	}
-	for name := range strings.Lines(string(out)) {
-		f.git(ctx, "update-ref", "-d", strings.TrimSuffix(name, "\n")) //nolint:errcheck
+	if !f.has(ctx, commit) {
+		_, err := f.git(ctx, "update-ref", "-d", ref(commit))
+		return errors.Join(fmt.Errorf("%s %w", commit, errNotCommit), err)
 	}
+	return nil
+}
+
+var errNotCommit = errors.New("is not a commit")
+
+// fullPrefix names the repositories of fetchFrom's second way.
+const fullPrefix = "twice-full-"
+
+// sweep removes what a process that died left of them. The caller has the lock.
+func sweep(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, fullPrefix+"*"))
+	for _, name := range left {
+		os.RemoveAll(name)
+	}
+}
+
+func fileURL(dir string) string {
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
 }
 
 // submodules fetches what a commit records, and what those record.
@@ -227,69 +259,4 @@ func (f *gitFetcher) moduleURLs(ctx context.Context, commit string) (map[string]
 		}
 	}
 	return byPath, nil
-}
-
-// resolveURL makes a submodule's URL absolute, as git does: "./" and "../" are
-// taken off the superproject's.
-func resolveURL(super, u string) (string, error) {
-	if !strings.HasPrefix(u, "./") && !strings.HasPrefix(u, "../") {
-		return u, CheckGitURL(u)
-	}
-	base := strings.TrimSuffix(super, "/")
-	for {
-		if rest, ok := strings.CutPrefix(u, "./"); ok {
-			u = rest
-			continue
-		}
-		rest, ok := strings.CutPrefix(u, "../")
-		if !ok {
-			break
-		}
-		cut := strings.LastIndexAny(base, "/:")
-		if cut < 0 || strings.HasSuffix(base[:cut], ":/") || strings.HasSuffix(base[:cut], "://") {
-			return "", fmt.Errorf("URL %.200q leaves %.200q", u, redact(super))
-		}
-		sep := base[cut]
-		base, u = base[:cut], rest
-		if sep == ':' && !strings.HasPrefix(u, "../") {
-			return base + ":" + u, CheckGitURL(base + ":" + u)
-		}
-	}
-	return base + "/" + u, CheckGitURL(base + "/" + u)
-}
-
-var scpURL = regexp.MustCompile(`^([A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:[^-:/][^:]*$`)
-
-// CheckGitURL accepts https, http, ssh, git and file URLs, and ssh's short
-// form "user@host:path". What git would take for an option or for a command to
-// run is refused.
-func CheckGitURL(s string) error {
-	if u, err := url.Parse(s); err == nil && !strings.ContainsAny(s, " \t\r\n\x00") {
-		switch u.Scheme {
-		case "https", "http", "ssh", "git":
-			if u.Host != "" && u.Host[0] != '-' && len(u.Path) > 1 {
-				return nil
-			}
-		case "file":
-			if u.Host == "" && strings.HasPrefix(u.Path, "/") {
-				return nil
-			}
-		}
-	}
-	if !strings.Contains(s, "://") && scpURL.MatchString(s) {
-		return nil
-	}
-	return fault.Hint(fmt.Errorf("%.200q is not the URL of a git repository", redact(s)), "use https://, ssh:// or file:///")
-}
-
-// redact takes the password out of a URL.
-func redact(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.User == nil {
-		return s
-	}
-	if _, has := u.User.Password(); has {
-		return u.Redacted()
-	}
-	return s
 }

@@ -33,17 +33,25 @@ func newTreeFS(tree *layer.Tree) treeFS {
 	return t
 }
 
-// find returns the entry at name, links followed.
-func (t treeFS) find(op, name string) (layer.Entry, error) {
+// find returns the entry at name. Links are followed on the way there, and
+// if last is true name itself is, too.
+func (t treeFS) find(op, name string, last bool) (layer.Entry, error) {
 	fail := func(err error) (layer.Entry, error) {
 		return layer.Entry{}, &fs.PathError{Op: op, Path: name, Err: err}
 	}
 	if !fs.ValidPath(name) {
 		return fail(fs.ErrInvalid)
 	}
-	at, err := follow(t.tree, name)
+	walk := name
+	if !last {
+		walk = path.Dir(name)
+	}
+	at, err := follow(t.tree, walk)
 	if err != nil {
 		return fail(err)
+	}
+	if !last && name != "." {
+		at = path.Join(at, path.Base(name))
 	}
 	if at == "" {
 		return layer.Entry{Path: ".", Type: tar.TypeDir, Mode: 0o755}, nil
@@ -61,7 +69,7 @@ func (t treeFS) find(op, name string) (layer.Entry, error) {
 }
 
 func (t treeFS) Open(name string) (fs.File, error) {
-	e, err := t.find("open", name)
+	e, err := t.find("open", name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -79,15 +87,31 @@ func (t treeFS) Open(name string) (fs.File, error) {
 }
 
 func (t treeFS) Stat(name string) (fs.FileInfo, error) {
-	e, err := t.find("stat", name)
+	e, err := t.find("stat", name, true)
 	if err != nil {
 		return nil, err
 	}
 	return entryInfo{e, path.Base(name)}, nil
 }
 
+func (t treeFS) Lstat(name string) (fs.FileInfo, error) {
+	e, err := t.find("lstat", name, false)
+	if err != nil {
+		return nil, err
+	}
+	return entryInfo{e, path.Base(name)}, nil
+}
+
+func (t treeFS) ReadLink(name string) (string, error) {
+	e, err := t.find("readlink", name, false)
+	if err == nil && e.Type != tar.TypeSymlink {
+		err = &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	return e.Linkname, err
+}
+
 func (t treeFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	e, err := t.find("readdir", name)
+	e, err := t.find("readdir", name, true)
 	if err != nil {
 		return nil, err
 	}

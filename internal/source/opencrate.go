@@ -83,8 +83,11 @@ func findCrate(ctx context.Context, spec string, opt Options) (cargo.Crate, erro
 		return c, fault.Hintf(fmt.Errorf("what crate %s is can't be asked without a network", spec), "run `twice fetch` where there is a network, and name a version")
 	}
 	data, err := opt.Fetcher.Get(ctx, opt.Resolver.CrateIndex(name), maxIndex)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fault.Hintf(fmt.Errorf("there is no crate %s: %v", name, err), "is the name right? `cargo search %s` looks for it", name)
+	}
 	if err != nil {
-		return c, fault.Hintf(fmt.Errorf("asking the index for crate %s: %w", name, err), "is the name right? `cargo search %s` looks for it", name)
+		return c, fmt.Errorf("asking the index for crate %s: %w", name, err)
 	}
 	got, err := parseIndex(data, name, version)
 	if err != nil {

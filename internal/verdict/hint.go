@@ -25,7 +25,7 @@ func (v *Verdict) hint(a Artefact) string {
 		}
 	}
 	if ba != nil && bb != nil {
-		if h := settingHint(d, ba, bb); h != "" {
+		if h := v.settingHint(d, ba, bb); h != "" {
 			return h
 		}
 		if timeIn(d.A, d.Before, ba) && timeIn(d.B, d.Before, bb) {
@@ -44,20 +44,26 @@ func (v *Verdict) hint(a Artefact) string {
 }
 
 // settingHint knows the settings that differ between the builds and that can
-// be recognised by their value.
-func settingHint(d *compare.Difference, a, b *Build) string {
-	for _, s := range []struct{ what, a, b, fix string }{
-		{"source directory", a.Path, b.Path, "remap it with --remap-path-prefix, and for C code with -ffile-prefix-map"},
-		{"Cargo home", a.CargoHome, b.CargoHome, "remap it with --remap-path-prefix, and for C code with -ffile-prefix-map"},
+// be recognised by their value; of axes that it does not know it names the axis.
+func (v *Verdict) settingHint(d *compare.Difference, a, b *Build) string {
+	const remap = "remap it with --remap-path-prefix, and for C code with -ffile-prefix-map"
+	settings := []struct{ what, a, b, fix string }{
+		{"source directory", a.Path, b.Path, remap},
+		{"Cargo home", a.CargoHome, b.CargoHome, remap},
 		{"home directory", a.Home, b.Home, "don't use HOME in the build"},
 		{"host name", a.Host, b.Host, "don't use the host name in the build"},
 		{"user name", a.User, b.User, "don't use USER in the build"},
 		{"time zone", a.TZ, b.TZ, "use UTC in the build"},
+		{"time zone", zone(a.TZ), zone(b.TZ), "use UTC in the build"},
 		{"locale", a.Locale, b.Locale, "set LC_ALL=C where the output is used"},
-	} {
+	}
+	for _, x := range v.Varied {
+		settings = append(settings, struct{ what, a, b, fix string }{x.Name, x.A, x.B, "make the build independent of it"})
+	}
+	for _, s := range settings {
 		if len(s.a) > 2 && len(s.b) > 2 && s.a != s.b &&
 			strings.Contains(string(d.A), s.a) && strings.Contains(string(d.B), s.b) {
-			return "each side holds its own build's " + s.what + ": " + s.fix
+			return "each side holds its own build's " + clean(s.what) + ": " + s.fix
 		}
 	}
 	return ""

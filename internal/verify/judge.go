@@ -79,11 +79,12 @@ func (r *Runner) compare(ctx context.Context, a, b *side) ([]verdict.Artefact, e
 // locate finds the first difference of two artefacts.
 func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB string) (*compare.Difference, error) {
 	if x.Kind == verdict.Image {
-		x.Path, y.Path = filepath.Join(dirA, "image"), filepath.Join(dirB, "image")
-		for _, s := range []artefact.Artefact{x, y} {
-			if err := image.WriteLayout(ctx, r.Tools.Store, s.Image, s.Path, ""); err != nil {
-				return nil, err
-			}
+		var err error
+		if x.Path, err = r.layout(ctx, x, dirA); err != nil {
+			return nil, err
+		}
+		if y.Path, err = r.layout(ctx, y, dirB); err != nil {
+			return nil, err
 		}
 	}
 	f, err := compare.Paths(ctx, x.Name, x.Path, y.Path, compare.Limits{})
@@ -91,6 +92,15 @@ func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB 
 		return nil, err
 	}
 	return f.First(), nil
+}
+
+// layout writes an image below dir, for the comparison to look into.
+func (r *Runner) layout(ctx context.Context, x artefact.Artefact, dir string) (string, error) {
+	out, err := os.MkdirTemp(dir, "image-")
+	if err != nil {
+		return "", err
+	}
+	return out, image.WriteLayout(ctx, r.Tools.Store, x.Image, out, "")
 }
 
 // warnings are what two builds on one day and one machine can't show.

@@ -45,21 +45,23 @@ func newCgroups(list string, opt Options, suffix string) (*cgroups, error) {
 	if parent, why := host.parentV2(); parent != "" {
 		g.Version, g.Why = 2, why
 		g.Dirs[""] = filepath.Join(parent, name)
-	} else {
+	} else if host.v1["devices"] != "" {
 		g.Version = 1
 		for _, c := range controllersV1 {
 			if dir := host.v1[c]; dir != "" {
 				g.Dirs[c] = filepath.Join(dir, name)
 			}
 		}
-		if g.Dirs["devices"] == "" {
-			return nil, errors.New("no cgroup hierarchy is mounted at /sys/fs/cgroup")
-		}
 		for _, c := range []string{"pids", "memory"} {
 			if g.Dirs[c] == "" {
 				g.Why = "the machine has no " + c + " cgroup controller"
 			}
 		}
+	} else if host.v2 != "" {
+		g.Version, g.Why = 2, "the machine's cgroups have no pids and memory controllers"
+		g.Dirs[""] = filepath.Join(host.v2, name)
+	} else {
+		return nil, errors.New("no cgroup hierarchy is mounted")
 	}
 	if err := os.WriteFile(list, []byte(strings.Join(g.list(), "\n")+"\n"), 0o600); err != nil {
 		return nil, err

@@ -41,9 +41,11 @@ func TestParentKilled(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the step runs", 20*time.Second, stepRuns)
-	if len(leftovers(opt.StateDir)) == 0 {
-		t.Fatal("the test does not see a running engine")
+	waitFor(t, "the step runs", 20*time.Second, func() bool { return stepRuns(cmd.Process.Pid) })
+	all := family(cmd.Process.Pid)
+	// The parent, the engine, runc and the step.
+	if len(all) < 4 || len(leftovers(opt.StateDir, all)) <= len(all) {
+		t.Fatalf("the test does not see all of a running engine: %v", leftovers(opt.StateDir, all))
 	}
 
 	// A second engine with the same state waits, and says for whom.
@@ -64,7 +66,7 @@ func TestParentKilled(t *testing.T) {
 	}
 	cmd.Wait()
 	gone := waitFor(t, "the engine has gone", 2*time.Second, func() bool {
-		for _, l := range leftovers(opt.StateDir) {
+		for _, l := range leftovers(opt.StateDir, all) {
 			if !strings.HasPrefix(l, "cgroup ") {
 				return false
 			}
@@ -86,16 +88,6 @@ func TestParentKilled(t *testing.T) {
 	}
 }
 
-// stepRuns reports whether a probe is running in a step.
-func stepRuns() bool {
-	for _, cmd := range processes() {
-		if strings.HasPrefix(cmd, "/probe ") {
-			return true
-		}
-	}
-	return false
-}
-
 func TestCancel(t *testing.T) {
 	b := newBench(t)
 	e := b.start(b.options())
@@ -103,7 +95,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx, b.job("A", "sleep 1h"), nil) }()
-	waitFor(t, "the step runs", 10*time.Second, stepRuns)
+	waitForStep(t)
 	cancel(why)
 	began := time.Now()
 	err := <-done
@@ -114,7 +106,7 @@ func TestCancel(t *testing.T) {
 	if d := time.Since(began); d > 2*time.Second {
 		t.Errorf("Run returned %v after the cancellation", d)
 	}
-	waitFor(t, "the step has gone", 2*time.Second, func() bool { return !stepRuns() })
+	waitFor(t, "the step has gone", 2*time.Second, func() bool { return !stepRuns(os.Getpid()) })
 	mustRun(t, e, b.job("B", "echo still works"))
 }
 
@@ -125,16 +117,13 @@ func TestCloseWhileRunning(t *testing.T) {
 	e := b.start(opt)
 	done := make(chan error, 1)
 	go func() { done <- e.Run(t.Context(), b.job("A", "sleep 1h"), nil) }()
-	waitFor(t, "the step runs", 10*time.Second, stepRuns)
+	waitForStep(t)
 	began := time.Now()
-	if err := e.Close(); err != nil {
-		t.Error(err)
-	}
+	b.stop(e)
 	t.Logf("Close took %v", time.Since(began))
 	if d := time.Since(began); d > 2*time.Second {
 		t.Errorf("Close took %v", d)
 	}
-	checkGone(t, opt.StateDir)
 	if err := <-done; !errors.Is(err, errClosed) {
 		t.Errorf("Run = %v, want %v", err, errClosed)
 	}
@@ -151,13 +140,13 @@ func TestCloseIdle(t *testing.T) {
 	for range 3 {
 		e := b.start(opt)
 		began := time.Now()
-		if err := errors.Join(e.Close(), e.Close()); err != nil {
+		b.stop(e)
+		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
 		if d := time.Since(began); d > time.Second {
 			t.Errorf("Close took %v", d)
 		}
-		checkGone(t, opt.StateDir)
 	}
 	if _, err := os.Stat(filepath.Join(opt.StateDir, "cgroups")); err == nil {
 		t.Error("the list of cgroups is still there")
@@ -170,11 +159,9 @@ func TestEngineDies(t *testing.T) {
 	e := b.start(b.options())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(t.Context(), b.job("A", "sleep 1h"), nil) }()
-	waitFor(t, "the step runs", 10*time.Second, stepRuns)
-	for pid, cmd := range processes() {
-		if cmd == argv0 {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
+	waitForStep(t)
+	if err := e.(*embedded).child.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
 	}
 	select {
 	case err := <-done:
@@ -270,7 +257,7 @@ func TestStartErrors(t *testing.T) {
 			if fault.HintOf(err) == "" && name != "state is a file" {
 				t.Errorf("error %q has no hint", err)
 			}
-			checkGone(t, opt.StateDir)
+			checkGone(t, opt.StateDir, nil)
 		})
 	}
 }

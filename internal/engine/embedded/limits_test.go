@@ -95,7 +95,7 @@ func TestDiskNearlyFull(t *testing.T) {
 	e := b.start(opt)
 	other := make(chan error, 1)
 	go func() { other <- e.Run(t.Context(), b.job("B", "sleep 1h"), nil) }()
-	waitFor(t, "the step runs", 10*time.Second, stepRuns)
+	waitForStep(t)
 	_, err := run(t.Context(), e, b.job("A", "fill /big"))
 	for _, err := range []error{err, <-other} {
 		if err == nil || !strings.Contains(err.Error(), "disk is nearly full") {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -106,6 +107,9 @@ func needRoot(t testing.TB) string {
 
 // probe compiles testdata/probe, once.
 var probe = sync.OnceValues(func() ([]byte, error) {
+	if path := os.Getenv("TWICE_TEST_PROBE"); path != "" { // for machines without Go
+		return os.ReadFile(path)
+	}
 	dir, err := os.MkdirTemp("", "twice-probe-")
 	if err != nil {
 		return nil, err
@@ -221,12 +225,7 @@ func (b *bench) start(opt Options) engine.Engine {
 	if err != nil {
 		b.t.Fatalf("Start: %v (hint: %s)", err, fault.HintOf(err))
 	}
-	b.t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			b.t.Error(err)
-		}
-		checkGone(b.t, opt.StateDir)
-	})
+	b.t.Cleanup(func() { b.stop(e) })
 	return e
 }
 
@@ -266,8 +265,72 @@ func read(t testing.TB, j engine.Job, name string) string {
 	return string(b)
 }
 
-// leftovers returns what of an engine with that state is still there.
-func leftovers(stateDir string) []string {
+// process is one that a test saw; a PID alone may mean another one later.
+type process struct {
+	pid   int
+	start string // in clock ticks since boot
+	cmd   string
+}
+
+// family returns a process and all that descend from it.
+func family(root int) []process {
+	children := map[int][]process{}
+	var all []process
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		// 12 (name) S 1 …: the name may hold anything.
+		head, _, _ := strings.Cut(string(b), " (")
+		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		pid, _ := strconv.Atoi(head)
+		parent, _ := strconv.Atoi(f[1])
+		cmd, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		p := process{pid, f[19], strings.TrimSpace(string(bytes.ReplaceAll(cmd, []byte{0}, []byte{' '})))}
+		if f[0] == "Z" {
+			continue
+		}
+		children[parent] = append(children[parent], p)
+		if pid == root {
+			all = append(all, p)
+		}
+	}
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i].pid]...)
+	}
+	return all
+}
+
+func (p process) alive() bool {
+	for _, q := range family(p.pid) {
+		if q.pid == p.pid && q.start == p.start {
+			return true
+		}
+	}
+	return false
+}
+
+// stepRuns reports whether a probe runs below a process.
+func stepRuns(root int) bool {
+	for _, p := range family(root) {
+		if strings.HasPrefix(p.cmd, "/probe ") {
+			return true
+		}
+	}
+	return false
+}
+
+// waitForStep waits until one of this process's engines runs a step.
+func waitForStep(t testing.TB) {
+	t.Helper()
+	waitFor(t, "the step runs", 20*time.Second, func() bool { return stepRuns(os.Getpid()) })
+}
+
+// leftovers returns what of an engine with that state, and of those processes,
+// is still there.
+func leftovers(stateDir string, family []process) []string {
 	var left []string
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
@@ -275,9 +338,9 @@ func leftovers(stateDir string) []string {
 			left = append(left, "mount "+line)
 		}
 	}
-	for pid, cmd := range processes() {
-		if strings.HasPrefix(cmd, argv0) || strings.HasPrefix(cmd, "/probe") {
-			left = append(left, fmt.Sprintf("process %d %s", pid, cmd))
+	for _, p := range family {
+		if p.alive() {
+			left = append(left, fmt.Sprintf("process %d %s", p.pid, p.cmd))
 		}
 	}
 	if list, err := os.ReadFile(filepath.Join(stateDir, "cgroups")); err == nil {
@@ -296,27 +359,22 @@ func leftovers(stateDir string) []string {
 	return left
 }
 
-func checkGone(t testing.TB, stateDir string) {
+func checkGone(t testing.TB, stateDir string, family []process) {
 	t.Helper()
-	for _, l := range leftovers(stateDir) {
+	for _, l := range leftovers(stateDir, family) {
 		t.Errorf("left behind: %s", strings.TrimSpace(l))
 	}
 }
 
-// processes returns the command lines of all processes.
-func processes() map[int]string {
-	all := map[int]string{}
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, d := range dirs {
-		b, err := os.ReadFile(filepath.Join(d, "cmdline"))
-		if err != nil || len(b) == 0 {
-			continue
-		}
-		var pid int
-		fmt.Sscan(filepath.Base(d), &pid)
-		all[pid] = strings.TrimSpace(string(bytes.ReplaceAll(b, []byte{0}, []byte{' '})))
+// stop closes an engine and checks that nothing of it stays.
+func (b *bench) stop(e engine.Engine) {
+	b.t.Helper()
+	em := e.(*embedded)
+	all := family(em.child.cmd.Process.Pid)
+	if err := e.Close(); err != nil {
+		b.t.Error(err)
 	}
-	return all
+	checkGone(b.t, em.state.dir, all)
 }
 
 // waitFor waits until ok, and fails after limit.

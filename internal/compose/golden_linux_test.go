@@ -14,12 +14,13 @@ import (
 	"github.com/craton-co/twice/internal/store"
 )
 
-// What our locks give from an empty store, whenever and wherever. A change
-// needs another Version, or another lock.
+// The diff IDs that our locks give from an empty store, whenever and wherever.
+// A change needs another Version, or another lock. (What the compressor makes
+// of them is pinned in package layer.)
 var golden = map[string]string{
-	"builder-rust": "sha256:",
-	"engine":       "sha256:",
-	"runtime-cc":   "sha256:",
+	"builder-rust": "sha256:014e891872e4a5480d94493f1a844d64739f3153338a2001ae402237837e34a4",
+	"engine":       "sha256:9dfb1be31098d3b0e2cda01324ef8b862d1cb54387cbc7694cee5214d293ab0f",
+	"runtime-cc":   "sha256:07a1a763952a8ddcf9438be07dc65a83c2264320aa012cd63ff72ec6c592e462",
 }
 
 // fetched returns a store that has an image's packages, from the real archive.
@@ -40,16 +41,12 @@ func fetched(t *testing.T, name string, groups ...string) (*store.Store, images.
 }
 
 func TestBuilderImage(t *testing.T) {
+	st, def := fetched(t, "builder-rust")
+	composed(t, st, def, golden[def.Name])
+}
+
+func TestBuilderWorks(t *testing.T) {
 	st, def := fetched(t, "builder-rust", "git")
-	with := composed(t, st, def, "")
-	def.Selected = nil
-	if without := composed(t, st, def, golden[def.Name]); with.Desc.Digest == without.Desc.Digest {
-		t.Error("the image with git is the one without")
-	}
-	def, err := def.With("git")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := root(t, st, def)
 	for name, minor := range map[string]int{"null": 3, "urandom": 9} {
 		if err := syscall.Mknod(filepath.Join(dir, "dev", name), syscall.S_IFCHR|0o666, 1<<8|minor); err != nil {
@@ -73,7 +70,7 @@ func TestBuilderImage(t *testing.T) {
 		pkg-config --exists zlib || echo pkg-config
 		echo awk x | awk '{ print $1 }'; echo sex | sed s/x/d/; echo grep | grep -o 'g.*p'
 		find /usr/lib -name libm.so.6; tar c a.c | tar t; which cc
-		git init -q . && git -c user.name=x -c user.email=x@example.org commit -q --allow-empty -m x && git log --format=git
+		git init -q . && git -c user.name=x -c user.email=x@example.org commit -q --allow-empty -m git && git log --format=%s
 		setpriv --reuid 4711 --regid 4711 --clear-groups id -u
 		TZ=Asia/Kathmandu date -d @1000000000 +%z; TZ= date -d @0 +%z
 		getent passwd nobody | cut -d: -f3
@@ -146,8 +143,8 @@ func composed(t *testing.T, st *store.Store, def images.Definition, want string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want != "" && img.Desc.Digest.String() != want {
-		t.Errorf("image %s is %s, want %s", def.Name, img.Desc.Digest, want)
+	if got := img.Config.RootFS.DiffIDs[0].String(); got != want {
+		t.Errorf("layer of image %s is %s, want %s", def.Name, got, want)
 	}
 	return img
 }
