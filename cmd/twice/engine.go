@@ -132,20 +132,19 @@ func (b *builder) Build(ctx context.Context, job verify.Job) error {
 		ID: job.Side, Dockerfile: []byte(job.Dockerfile), Target: "out", Inputs: job.Contexts, Store: b.tools.Store, Out: job.Out, Hostname: job.HostName,
 	}, status)
 	<-forwarded
-	return explain(err)
+	return b.explain(err)
 }
 
-// explain adds the last lines of a failed step.
-func explain(err error) error {
+// explain adds the last lines of a failed step, if the display doesn't show them.
+func (b *builder) explain(err error) error {
 	var step *engine.StepError
 	if !errors.As(err, &step) {
 		return err
 	}
-	lines := step.Tail(20)
-	if len(lines) == 0 {
-		return err
+	if b.progress.mode == engine.Quiet {
+		err = &outputError{err, step.Tail(20)}
 	}
-	return fault.Hint(&outputError{err, lines}, "the step's last lines are above; `twice plan` shows what ran")
+	return fault.Hint(err, "the step's last lines are above; `twice plan` shows what ran")
 }
 
 // outputError is an error with the output that explains it.

@@ -42,7 +42,7 @@ which docker load reads too) or as an OCI layout (any other name).`,
 		if err != nil {
 			return err
 		}
-		tools, err := g.tools(p)
+		tools, err := g.tools(cmd.Context(), p)
 		if err != nil {
 			return err
 		}

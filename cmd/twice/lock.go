@@ -44,7 +44,7 @@ as trust on first use.`,
 		if err != nil {
 			return err
 		}
-		tools, err := g.tools(p)
+		tools, err := g.tools(cmd.Context(), p)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ hash while it arrives. Afterwards verify --offline needs no network.`,
 		if err != nil {
 			return err
 		}
-		tools, err := g.tools(p)
+		tools, err := g.tools(cmd.Context(), p)
 		if err != nil {
 			return err
 		}

@@ -67,6 +67,12 @@ func run(args []string) int {
 }
 
 func printError(err error) {
+	var step *outputError
+	if errors.As(err, &step) {
+		for _, l := range step.lines {
+			fmt.Fprintf(os.Stderr, "    %s\n", l)
+		}
+	}
 	fmt.Fprintf(os.Stderr, "twice: error: %s\n", oneLine(err.Error()))
 	if h := fault.HintOf(err); h != "" {
 		fmt.Fprintf(os.Stderr, "twice: hint: %s\n", oneLine(h))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/store"
 	"golang.org/x/term"
 )
 
@@ -76,6 +78,13 @@ func (p *progress) Done(step, result string, took time.Duration) {
 
 // fetched shows how far the fetch is.
 func (p *progress) fetched(e fetch.Event) {
+	if e.Kind == fetch.Trouble && e.Err != nil {
+		var wrong *store.MismatchError
+		if errors.As(e.Err, &wrong) {
+			p.message("warning: %s", oneLine(e.Err.Error()))
+		}
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.shown) < 100*time.Millisecond {

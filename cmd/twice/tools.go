@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // tools opens the store and what fills it.
-func (g *global) tools(p *progress) (resolve.Tools, error) {
+func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) {
 	st, err := openStore()
 	if err != nil {
 		return resolve.Tools{}, err
@@ -28,10 +29,16 @@ func (g *global) tools(p *progress) (resolve.Tools, error) {
 	if err != nil {
 		return resolve.Tools{}, err
 	}
+	f := &fetch.Fetcher{Store: st, Client: r.HTTPClient(), Offline: g.offline, Progress: p.fetched}
+	if !g.offline {
+		if err := r.Discover(ctx, f.Get); err != nil {
+			p.message("warning: %s", err)
+		}
+	}
 	return resolve.Tools{
 		Store:    st,
 		Resolver: r,
-		Fetcher:  &fetch.Fetcher{Store: st, Client: r.HTTPClient(), Offline: g.offline, Progress: p.fetched},
+		Fetcher:  f,
 	}, nil
 }
 

@@ -103,7 +103,7 @@ func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, sides [
 	if err != nil {
 		return none, err
 	}
-	tools, err := g.tools(p)
+	tools, err := g.tools(ctx, p)
 	if err != nil {
 		return none, err
 	}

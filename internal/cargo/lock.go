@@ -2,7 +2,6 @@ package cargo
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -24,10 +23,7 @@ type LockPackage struct {
 	Line          int      // of the [[package]] header
 }
 
-// MissingLock is the error for a source without a Cargo.lock.
-func MissingLock(where string) error {
-	return fault.Hint(fmt.Errorf("%s: no Cargo.lock", where), "run `cargo generate-lockfile` and commit Cargo.lock")
-}
+const lockName = "Cargo.lock"
 
 type lockDocument struct {
 	Version  *int
@@ -54,7 +50,7 @@ func ParseLock(data []byte) (*LockFile, error) {
 
 func parseLock(data []byte) (*LockFile, error) {
 	var doc lockDocument
-	if err := decode("Cargo.lock", data, &doc); err != nil {
+	if err := decode(lockName, data, &doc); err != nil {
 		return nil, truncated(err)
 	}
 	l := &LockFile{}
@@ -62,7 +58,7 @@ func parseLock(data []byte) (*LockFile, error) {
 	case doc.Version != nil && (*doc.Version == 3 || *doc.Version == 4):
 		l.Version = *doc.Version
 	case doc.Version != nil:
-		return nil, fault.Hint(fmt.Errorf("Cargo.lock: version %d is not known (3 and 4 are, and files without one)", *doc.Version),
+		return nil, fault.Hint(fmt.Errorf("%s: version %d is not known (3 and 4 are, and files without one)", lockName, *doc.Version),
 			"a newer twice may know it; or remove Cargo.lock and run `cargo generate-lockfile` with Rust 1.78 or newer")
 	case len(doc.Metadata) > 0:
 		l.Version = 1
@@ -71,18 +67,18 @@ func parseLock(data []byte) (*LockFile, error) {
 	}
 	lines := tableLines(data, "package")
 	if len(lines) != len(doc.Package) {
-		return nil, errors.New("Cargo.lock: packages must be [[package]] tables")
+		return nil, fmt.Errorf("%s: packages must be [[package]] tables", lockName)
 	}
 	if doc.Root != nil {
 		doc.Package, lines = append(doc.Package, *doc.Root), append(lines, 1)
 	}
 	if len(doc.Package) == 0 {
-		return nil, truncated(errors.New("Cargo.lock: no packages"))
+		return nil, truncated(fmt.Errorf("%s: no packages", lockName))
 	}
 	for i, e := range doc.Package {
 		p, err := e.check(l.Version, doc.Metadata)
 		if err != nil {
-			return nil, fmt.Errorf("Cargo.lock:%d: %w", lines[i], err)
+			return nil, fmt.Errorf("%s:%d: %w", lockName, lines[i], err)
 		}
 		p.Line = lines[i]
 		l.Packages = append(l.Packages, p)
@@ -147,7 +143,7 @@ func (l *LockFile) contradictions() error {
 		p := &l.Packages[i]
 		k := id{p.Name, p.Version, p.Source}
 		if line, ok := seen[k]; ok {
-			return fmt.Errorf("Cargo.lock:%d: package %s %s is there twice, first in line %d", p.Line, p.Name, p.Version, line)
+			return fmt.Errorf("%s:%d: package %s %s is there twice, first in line %d", lockName, p.Line, p.Name, p.Version, line)
 		}
 		seen[k] = p.Line
 		byName[p.Name] = append(byName[p.Name], p)
@@ -156,9 +152,9 @@ func (l *LockFile) contradictions() error {
 		for _, d := range p.Dependencies {
 			switch n := matches(byName, d); {
 			case n == 0:
-				return truncated(fmt.Errorf("Cargo.lock:%d: package %s %s needs %.200q, which is not in the file", p.Line, p.Name, p.Version, d))
+				return truncated(fmt.Errorf("%s:%d: package %s %s needs %.200q, which is not in the file", lockName, p.Line, p.Name, p.Version, d))
 			case n > 1:
-				return truncated(fmt.Errorf("Cargo.lock:%d: package %s %s needs %.200q, which %d packages match", p.Line, p.Name, p.Version, d, n))
+				return truncated(fmt.Errorf("%s:%d: package %s %s needs %.200q, which %d packages match", lockName, p.Line, p.Name, p.Version, d, n))
 			}
 		}
 	}
@@ -170,10 +166,12 @@ func matches(byName map[string][]*LockPackage, dep string) int {
 	name, rest, _ := strings.Cut(dep, " ")
 	version, source, _ := strings.Cut(rest, " ")
 	if source != "" {
-		s, ok := strings.CutPrefix(source, "(")
-		if source, ok = strings.CutSuffix(s, ")"); !ok {
+		inner, opened := strings.CutPrefix(source, "(")
+		inner, closed := strings.CutSuffix(inner, ")")
+		if !opened || !closed {
 			return 0
 		}
+		source = inner
 		source, _, _ = strings.Cut(source, "#")
 	}
 	n := 0

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 	"github.com/craton-co/twice/internal/store"
 )
 

@@ -20,7 +20,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 	"github.com/craton-co/twice/internal/store"
 )
 

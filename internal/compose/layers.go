@@ -12,7 +12,7 @@ import (
 
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 	"github.com/craton-co/twice/internal/store"
 )
 

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/moby/buildkit/util/bklog"
+	"github.com/opencontainers/go-digest"
 	"github.com/sirupsen/logrus"
 	"github.com/tonistiigi/fsutil"
 
@@ -68,7 +69,28 @@ func (e *remote) Run(ctx context.Context, job Job, status chan<- *client.SolveSt
 	if ctx.Err() != nil {
 		return fmt.Errorf("job %s: %w", job.ID, context.Cause(ctx))
 	}
+	if bad := brokenInput(ctx, job, err); bad != nil {
+		return fmt.Errorf("job %s: %w", job.ID, bad)
+	}
 	return fmt.Errorf("job %s: %w", job.ID, w.explain(err))
+}
+
+var (
+	changedBlob = regexp.MustCompile(`unexpected commit digest \S+, expected (sha256:[0-9a-f]{64})`)
+	missingBlob = regexp.MustCompile(`blob sha256:[0-9a-f]{64}: not found`)
+)
+
+// brokenInput finds out whether the engine's error comes of a blob that has
+// changed in the store since it was put there, or is gone.
+func brokenInput(ctx context.Context, job Job, err error) error {
+	const again = "run the command again: what is missing is fetched again"
+	if m := changedBlob.FindStringSubmatch(err.Error()); m != nil && job.Store != nil {
+		return fault.Hint(job.Store.Verify(ctx, digest.Digest(m[1])), again)
+	}
+	if m := missingBlob.FindString(err.Error()); m != "" {
+		return fault.Hintf(fmt.Errorf("an input is incomplete: %s", m), again)
+	}
+	return nil
 }
 
 var inputName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)

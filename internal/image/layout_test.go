@@ -74,7 +74,7 @@ func TestWriteLayout(t *testing.T) {
 }
 
 func TestArchiveIsCanonical(t *testing.T) {
-	const golden = "sha256:"
+	const golden = "sha256:0ebaea121e4feb14105572e9d6e68157cb7c134fe171e33969c8dfdf5e3cd00b"
 	st := newStore(t)
 	base := baseImage(t, st)
 	img := write(t, st, &base, []layer.Layer{writeLayer(t, st, layer.Gzip, "x")}, Config{Epoch: 1})

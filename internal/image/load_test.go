@@ -83,19 +83,19 @@ func TestParseManifestRefuses(t *testing.T) {
 		``:                   "unexpected end",
 		`[]`:                 "cannot unmarshal",
 		`{"schemaVersion":2`: "unexpected end",
-		`{"schemaVersion":1,"config":` + d0 + `}`:                                                                   "schema version 1",
-		`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","config":` + d0 + `}`:             "media type",
-		`{"schemaVersion":2,"config":` + d0 + `,"manifests":[]}`:                                                    "fields of an index",
-		`{"schemaVersion":2,"config":` + d0 + `,"fsLayers":[]}`:                                                     "fields of an index",
-		`{"schemaVersion":2}`:                                                                                       "config: ",
+		`{"schemaVersion":1,"config":` + d0 + `}`:                                                       "schema version 1",
+		`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","config":` + d0 + `}`: "media type",
+		`{"schemaVersion":2,"config":` + d0 + `,"manifests":[]}`:                                        "fields of an index",
+		`{"schemaVersion":2,"config":` + d0 + `,"fsLayers":[]}`:                                         "fields of an index",
+		`{"schemaVersion":2}`: "config: ",
 		`{"schemaVersion":2,"config":` + strings.Replace(d0, "0000\"", "\"", 1) + `}`:                               "invalid checksum digest length",
 		`{"schemaVersion":2,"config":` + strings.Replace(d0, "sha256", "md5", 1) + `}`:                              "config: ",
-		`{"schemaVersion":2,"config":` + strings.Replace(d0, "sha256:", "sha512:"+strings.Repeat("0", 64), 1) + `}`: "only sha256",
+		`{"schemaVersion":2,"config":` + strings.Replace(d0, "sha256:", "sha512:"+strings.Repeat("0", 64), 1) + `}`: "unsupported digest algorithm",
 		`{"schemaVersion":2,"config":` + strings.Replace(d0, `"size":1`, `"size":-1`, 1) + `}`:                      "size -1",
 		`{"schemaVersion":2,"config":` + strings.Replace(d0, `"size":1`, `"size":9999999999999`, 1) + `}`:           "size 9999999999999",
 		`{"schemaVersion":2,"config":` + d0 + `,"layers":[{}]}`:                                                     "layer 1: ",
 		`{"schemaVersion":2,"config":` + d0 + `,"layers":[` + strings.Repeat(l0+",", 1024) + l0 + `]}`:              "more than 1024",
-		strings.Repeat(" ", MaxManifest+1): "more than",
+		strings.Repeat(" ", MaxManifest+1):                                                                          "more than",
 	} {
 		if _, err := ParseManifest([]byte(doc)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.100s: %v, want %q", doc, err, want)
@@ -105,11 +105,11 @@ func TestParseManifestRefuses(t *testing.T) {
 
 func TestParseIndexRefuses(t *testing.T) {
 	for doc, want := range map[string]string{
-		`{"schemaVersion":2,"manifests":[],"layers":[]}`:                                        "fields of a manifest",
-		`{"schemaVersion":2,"manifests":[],"config":{}}`:                                        "fields of a manifest",
-		`{"schemaVersion":1}`:                                                                   "schema version 1",
-		`{"schemaVersion":2,"mediaType":"application/json"}`:                                    "media type",
-		`{"schemaVersion":2,"manifests":[{}]}`:                                                  "manifest 1: ",
+		`{"schemaVersion":2,"manifests":[],"layers":[]}`:                                         "fields of a manifest",
+		`{"schemaVersion":2,"manifests":[],"config":{}}`:                                         "fields of a manifest",
+		`{"schemaVersion":1}`:                                                                    "schema version 1",
+		`{"schemaVersion":2,"mediaType":"application/json"}`:                                     "media type",
+		`{"schemaVersion":2,"manifests":[{}]}`:                                                   "manifest 1: ",
 		`{"schemaVersion":2,"manifests":[` + strings.Repeat(l0+",", 4096) + l0 + `],"padded":1}`: "more than 4096",
 	} {
 		if _, err := ParseIndex([]byte(doc)); err == nil || !strings.Contains(err.Error(), want) {
@@ -121,11 +121,11 @@ func TestParseIndexRefuses(t *testing.T) {
 func TestParseConfigRefuses(t *testing.T) {
 	for doc, want := range map[string]string{
 		`{}`: "rootfs type",
-		`{"os":"linux","architecture":"amd64","rootfs":{"type":"x"}}`:                        "rootfs type",
-		`{"rootfs":{"type":"layers"}}`:                                                       "no platform",
-		`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["x"]}}`: "diff ID 1",
+		`{"os":"linux","architecture":"amd64","rootfs":{"type":"x"}}`:                                                         "rootfs type",
+		`{"rootfs":{"type":"layers"}}`:                                                                                        "no platform",
+		`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["x"]}}`:                                   "diff ID 1",
 		`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[` + strings.Repeat(`"",`, 1024) + `""]}}`: "more than 1024",
-		strings.Repeat(" ", MaxConfig+1): "more than",
+		strings.Repeat(" ", MaxConfig+1):                                                                                      "more than",
 	} {
 		if _, err := ParseConfig([]byte(doc)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.100s: %v, want %q", doc, err, want)

@@ -11,15 +11,16 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/craton-co/twice/internal/base"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/compose"
-	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Set is everything that a project's builds start from.
@@ -77,7 +78,21 @@ func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
 			return err
 		}
 	}
+	for _, im := range p.Config.Images {
+		if strings.Contains(im.Base, "@") {
+			if _, err := pull(ctx, tools, im.Base, tools.Fetcher.Offline); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// pull brings a base image by digest into the store.
+func pull(ctx context.Context, tools resolve.Tools, ref string, offline bool) (image.Image, error) {
+	return base.Pull(ctx, tools.Store, tools.Resolver, ref, base.Options{
+		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}, Offline: offline, Progress: tools.Fetcher.Progress,
+	})
 }
 
 // Compose makes the images from what is in the store.
@@ -91,16 +106,12 @@ func Compose(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set
 		return nil, err
 	}
 	set.Packages = len(def.Locked())
-	pin := p.Lock.Toolchain.Pin
-	rust := compose.Input{
-		Name: "Rust " + pin.Channel,
-		Key:  pin.Tree,
-		Tree: func(ctx context.Context) (*layer.Tree, error) { return toolchain(ctx, tools, p) },
-	}
-	if set.Builder, err = compose.Builder(ctx, tools.Store, def, rust); err != nil {
+	toolchain, done := rust(tools, p)
+	defer done()
+	if set.Builder, err = compose.Builder(ctx, tools.Store, def, toolchain); err != nil {
 		return nil, err
 	}
-	if err := set.git(ctx, tools, p, rust); err != nil {
+	if err := set.git(ctx, tools, p, toolchain); err != nil {
 		return nil, err
 	}
 	if set.Vendor, err = vendor(ctx, tools, p); err != nil {
@@ -114,7 +125,10 @@ func Compose(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set
 			continue
 		}
 		if strings.Contains(im.Base, "@") {
-			return nil, fault.Hint(fmt.Errorf("base image %s is not in the store", im.Base), "compose the base from packages: base = \"runtime-cc\"")
+			if set.Runtimes[im.Base], err = pull(ctx, tools, im.Base, true); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		def, err := p.Definition(im.Base)
 		if err != nil {

@@ -23,17 +23,22 @@ type base struct {
 	docs   []digest.Digest // manifest, config and index: what finds it again
 }
 
-// take has layer i of an image, whose diff ID is the base's, stay as it is.
-func (b *base) take(t *layerTask, i int) {
-	desc := image.OCIDescriptor(b.Manifest.Layers[i])
+// take has layer i of an image, whose diff ID is the base's, stay as it is. lost
+// tells that the image has lost the compressed form of its layers.
+func (b *base) take(t *layerTask, i int, lost bool) {
 	t.how = copyBlob
-	if t.desc.Digest == desc.Digest {
-		return
+	if b.digest != "" {
+		desc := image.OCIDescriptor(b.Manifest.Layers[i])
+		if t.desc.Digest == desc.Digest {
+			return
+		}
+		if blob, err := b.from.blob(desc.Digest); err == nil {
+			blob.Close()
+			t.desc, t.from = desc, b.from
+			return
+		}
 	}
-	if blob, err := b.from.blob(desc.Digest); err == nil {
-		blob.Close()
-		t.desc, t.from = desc, b.from
-	} else if t.desc.MediaType == ocispec.MediaTypeImageLayer && t.desc.Digest == t.diffID {
+	if lost && t.desc.Digest == t.diffID {
 		t.how = compress
 	}
 }

@@ -66,17 +66,24 @@ func (n *normalizer) doLayer(ctx context.Context, t *layerTask) error {
 	case copyBlob:
 		return n.copyLayer(ctx, t, b.SectionReader)
 	case compress:
-		return n.streamLayer(ctx, t, b.SectionReader, func(w io.Writer, r io.Reader) error {
+		err = n.streamLayer(ctx, t, b.SectionReader, func(w io.Writer, r io.Reader) error {
 			_, err := io.Copy(w, r)
 			return err
 		})
+	case rewrite:
+		err = n.streamLayer(ctx, t, b.SectionReader, func(w io.Writer, r io.Reader) (err error) {
+			t.dropped, err = rewriteStream(ctx, w, r, n.opt.Epoch)
+			return err
+		})
+		if errors.Is(err, errUnordered) {
+			err = n.sortLayer(ctx, t, b.SectionReader)
+		}
 	}
-	err = n.streamLayer(ctx, t, b.SectionReader, func(w io.Writer, r io.Reader) error {
-		t.dropped, err = rewriteStream(ctx, w, r, n.opt.Epoch)
-		return err
-	})
-	if errors.Is(err, errUnordered) {
-		err = n.sortLayer(ctx, t, b.SectionReader)
+	if err != nil && ctx.Err() == nil {
+		// A layer that is damaged fails anywhere; say that it is.
+		if got, herr := hashSection(b.SectionReader); herr == nil && got != t.desc.Digest {
+			return digestError(t.desc.Digest, got)
+		}
 	}
 	return err
 }

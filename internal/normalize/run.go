@@ -229,7 +229,7 @@ func (n *normalizer) plan(r *rootTask, img *imageTask) {
 		if r.keep {
 			t.desc, t.how = desc, copyBlob
 		} else if img.base != nil && i < len(img.base.Config.RootFS.DiffIDs) {
-			img.base.take(t, i)
+			img.base.take(t, i, n.in.docker)
 		}
 		key := layerKey{t.desc.Digest, t.diffID, t.how}
 		if have, ok := n.known[key]; ok {

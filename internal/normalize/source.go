@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -126,7 +127,7 @@ func (s documents) ReadBytes(d digest.Digest, limit int64) ([]byte, error) {
 }
 
 func digestError(want, got digest.Digest) error {
-	return fmt.Errorf("blob %s: its content has the digest %s", want, got)
+	return fault.Hint(fmt.Errorf("blob %s: its content has the digest %s", want, got), "the image was damaged; get it again")
 }
 
 func hashSection(r *io.SectionReader) (digest.Digest, error) {

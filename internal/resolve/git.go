@@ -15,7 +15,7 @@ import (
 // the cache of repositories. The first result is the dependency itself.
 func FetchGit(ctx context.Context, tools Tools, g cargo.GitDep) ([]source.GitRepo, error) {
 	got, err := source.FetchGit(ctx, source.GitOptions{
-		URLs: tools.Resolver.Git(g.URL), Commit: g.Commit, Dir: GitCache(tools),
+		URL: g.URL, URLs: tools.Resolver.Git(g.URL), Commit: g.Commit, Dir: GitCache(tools),
 		Mirrors: tools.Resolver.Git, Offline: tools.Fetcher.Offline,
 	})
 	if err != nil {

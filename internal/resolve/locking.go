@@ -14,6 +14,7 @@ import (
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/rust"
 )
 
 // UseLock sets p.Lock: from twice.lock, or without one from the built-in pins.
@@ -99,7 +100,12 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 		return nil, "", err
 	}
 	l.Toolchain = def
-	if c := p.Config.Toolchain.Channel; (c != "" && c != def.Channel) || !hasComponents(def, p.Config.Toolchain.Components) {
+	channel := p.Config.Toolchain.Channel
+	if channel == "stable" || rust.IsMoving(channel) && strings.HasPrefix(def.Channel, channel+".") {
+		// A source without a lock leaves the choice to whoever builds it.
+		from, channel = fmt.Sprintf("built-in pins (the sources ask for %q)", channel), ""
+	}
+	if c := channel; (c != "" && c != def.Channel) || !hasComponents(def, p.Config.Toolchain.Components) {
 		if c == "" {
 			c = def.Channel
 		}

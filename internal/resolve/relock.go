@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,6 +14,7 @@ import (
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/vouch"
 )
 
 // Pins are the words that `twice lock --update` takes.
@@ -52,12 +54,39 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 		l.Images = append(l.Images, im)
 	}
 	for _, im := range p.Config.Images {
-		if strings.Contains(im.Base, "@") && !slices.Contains(l.Bases, base(im.Base)) {
-			l.Bases = append(l.Bases, base(im.Base))
+		if !strings.Contains(im.Base, "@") || slices.ContainsFunc(l.Bases, sameBase(base(im.Base))) {
+			continue
 		}
+		b, err := p.relockBase(ctx, tools, old, im.Base, moves("base"))
+		if err != nil {
+			return nil, err
+		}
+		l.Bases = append(l.Bases, b)
 	}
 	l.Git, err = p.relockGit(ctx, tools, old, moves("git"))
 	return l, err
+}
+
+// relockBase finds out who signed for a base image by digest.
+func (p *Project) relockBase(ctx context.Context, tools Tools, old *lock.Lock, ref string, move bool) (lock.Base, error) {
+	b := base(ref)
+	if i := slices.IndexFunc(old.Bases, sameBase(b)); i >= 0 && !move {
+		return old.Bases[i], nil
+	}
+	signer, err := vouch.Image(ctx, tools.Resolver, ref, vouch.Options{TrustedRoot: vouch.SigstoreRoot})
+	switch {
+	case err == nil:
+		b.Vouched = signer.String()
+	case errors.Is(err, vouch.ErrUnsigned), errors.Is(err, vouch.ErrUnchecked):
+		b.Vouched = lock.Unsigned + " (" + err.Error() + ")"
+	default:
+		return b, err
+	}
+	return b, nil
+}
+
+func sameBase(b lock.Base) func(lock.Base) bool {
+	return func(o lock.Base) bool { return o.Name == b.Name && o.Digest == b.Digest }
 }
 
 // oldLock is the project's present lock, or an empty one.

@@ -13,6 +13,7 @@ import (
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/rust"
+	"github.com/craton-co/twice/internal/vouch"
 	"github.com/opencontainers/go-digest"
 	"github.com/pelletier/go-toml/v2"
 )
@@ -68,7 +69,47 @@ func Toolchain(ctx context.Context, tools Tools, channel string, components, tar
 	if pin.Tree, err = layer.TreeDigest(tree); err != nil {
 		return lock.Toolchain{}, fmt.Errorf("hashing Rust %s: %w", channel, err)
 	}
-	return lock.Toolchain{Pin: pin, Vouched: lock.Unsigned}, nil
+	vouched, err := vouchToolchain(ctx, tools, pin, components, targets)
+	if err != nil {
+		return lock.Toolchain{}, err
+	}
+	return lock.Toolchain{Pin: pin, Vouched: vouched}, nil
+}
+
+// vouchToolchain finds out who signed for a pin: it has to be what the signed
+// manifest of the distribution server says. rustup's copy is another text.
+func vouchToolchain(ctx context.Context, tools Tools, pin rust.Pin, components, targets []string) (string, error) {
+	p, err := rust.ManifestPath(pin.Channel)
+	if err != nil {
+		return "", err
+	}
+	data, err := tools.Fetcher.Get(ctx, tools.Resolver.Rust(p), 64<<20)
+	var asc []byte
+	if err == nil {
+		asc, err = tools.Fetcher.Get(ctx, tools.Resolver.Rust(p+".asc"), 64<<10)
+	}
+	if err != nil {
+		return lock.Unsigned + " (the signed manifest can't be had)", ctx.Err()
+	}
+	signer, err := vouch.RustManifest(data, asc)
+	if err != nil {
+		return "", err
+	}
+	m, err := rust.ParseManifest(data)
+	if err != nil {
+		return "", err
+	}
+	signed, err := m.Pin(pin.Channel, pin.Host, components, targets)
+	if err != nil {
+		return "", err
+	}
+	if signed.Date != pin.Date || signed.Rustc != pin.Rustc || !slices.EqualFunc(signed.Components, pin.Components, func(a, b rust.Component) bool {
+		return a.Name == b.Name && a.Target == b.Target && a.SHA256 == b.SHA256
+	}) {
+		return "", fault.Hintf(fmt.Errorf("the Rust %s that is installed here is not what %s signed", pin.Channel, signer),
+			"run `rustup toolchain uninstall %s`, then `twice lock --update toolchain`", pin.Channel)
+	}
+	return signer, nil
 }
 
 // hostTriple is what the builder's rustc and cargo run on.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 )
 
 func FuzzParseManifest(f *testing.F) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 )
 
 // A GitRef is a commit, and names under which a bundled repository offers it.

@@ -15,7 +15,7 @@ import (
 // treeFS is a tree as a file system.
 type treeFS struct {
 	tree     *layer.Tree
-	children map[string][]layer.Entry // by directory, sorted; every directory has a key
+	children map[string][]layer.Entry // by directory
 }
 
 func newTreeFS(tree *layer.Tree) treeFS {
@@ -23,9 +23,6 @@ func newTreeFS(tree *layer.Tree) treeFS {
 	for _, e := range tree.Entries() {
 		if t.tree.Add(e) != nil {
 			continue // cannot be: it was in a tree
-		}
-		if e.Type == tar.TypeDir {
-			t.children[e.Path] = t.children[e.Path]
 		}
 		dir := path.Dir(e.Path)
 		t.children[dir] = append(t.children[dir], e)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 )
 
 // A treeEntry is a line of `git ls-tree`.

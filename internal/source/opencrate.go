@@ -16,7 +16,7 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 )
 
 const (

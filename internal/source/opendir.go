@@ -14,7 +14,7 @@ import (
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 )
 
 // openDirectory opens a directory of this machine.

@@ -14,7 +14,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/craton-co/twice/internal/source/spool"
+	"github.com/craton-co/twice/internal/spool"
 )
 
 var packKinds = map[string]byte{"commit": 1, "tree": 2, "blob": 3, "tag": 4}

@@ -50,12 +50,14 @@
 //	StateDir/cgroups      cgroup directories in use, to be removed by the next
 //	                      start if this process can't
 //	StateDir/buildkit/    BuildKit's cache: safe to remove when not in use
+//	StateDir/unsynced     the boot in which the state was last written, until
+//	                      all of it is on the disk
 //	StateDir/root/        empty: where the engine's tmpfs is mounted
 //
 // Two processes can't share an engine's state: the second waits. The file
 // system must be able to carry overlayfs (ext4, xfs, btrfs; not overlayfs
-// itself, and not NFS). State that BuildKit can't open, after a power failure
-// for instance, is removed and made anew: it is only a cache.
+// itself, and not NFS). State that BuildKit can't open, and state that was in
+// use when the machine stopped, is removed and made anew: it is only a cache.
 package embedded
 
 import (

@@ -164,7 +164,10 @@ func (e *embedded) Close() error {
 		e.mu.Unlock()
 		e.inner.Close()
 		e.child.stop(stopTimeout)
-		if e.full {
+		e.mu.Lock()
+		full := e.full
+		e.mu.Unlock()
+		if full {
 			e.err = e.state.reset()
 		}
 		e.err = errors.Join(e.err, e.release())
@@ -180,6 +183,7 @@ func (e *embedded) release() error {
 			err = os.Remove(e.state.path("cgroups"))
 		}
 	}
+	e.state.end()
 	e.state.close()
 	if err != nil {
 		return fmt.Errorf("closing the engine: %w", err)

@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -14,8 +15,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/craton-co/twice/internal/engine"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/store"
 )
 
 func TestRun(t *testing.T) {
@@ -184,7 +188,7 @@ func TestRefused(t *testing.T) {
 	missing := b.job("A", "echo x")
 	gone := missing.Inputs["builder"]
 	gone.Digest = "sha256:" + gone.Digest[len("sha256:")+2:] + "00"
-	missing.Inputs = map[string]ocispecDescriptor{"builder": gone}
+	missing.Inputs = map[string]ocispec.Descriptor{"builder": gone}
 	if err := e.Run(t.Context(), missing, nil); err == nil || !strings.Contains(err.Error(), "not in the store") {
 		t.Errorf("an input that isn't there: %v", err)
 	}
@@ -263,4 +267,39 @@ func TestEnvironment(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment of a step (-want +got):\n%s", diff)
 	}
+}
+
+// An input whose blobs have changed at rest, or are gone, gives no output.
+func TestBrokenInputs(t *testing.T) {
+	b := newBench(t)
+	e := b.start(b.options())
+	var m ocispec.Manifest
+	b.unjson(b.base, &m)
+	path := b.store.Path(m.Layers[0].Digest)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = run(t.Context(), e, b.job("A", "echo x"))
+	var corrupt *store.CorruptError
+	if !errors.As(err, &corrupt) || corrupt.Digest != m.Layers[0].Digest || fault.HintOf(err) == "" {
+		t.Errorf("a changed layer: %v (hint %q)", err, fault.HintOf(err))
+	}
+	_, err = run(t.Context(), e, b.job("A", "echo x"))
+	if err == nil || !strings.Contains(err.Error(), m.Layers[0].Digest.String()) || !strings.Contains(err.Error(), "not found") {
+		t.Errorf("a missing layer: %v", err)
+	}
+	// When it is there again all is well.
+	data[len(data)/2] ^= 1
+	if _, _, err := b.store.Put(t.Context(), bytes.NewReader(data), m.Layers[0].Digest, -1); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, e, b.job("A", "echo x"))
 }

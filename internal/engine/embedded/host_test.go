@@ -10,11 +10,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
-
-type ocispecDescriptor = ocispec.Descriptor
 
 func owner(fi fs.FileInfo) int { return int(fi.Sys().(*syscall.Stat_t).Uid) }
 

@@ -75,21 +75,25 @@ func (l *limits) oomKills() int64 {
 	return l.oom.Load()
 }
 
-// pidsRefused counts too: with v2 each fork that failed. With v1 that is in
-// the step's own group, gone by now; what is left (since Linux 6.1) is the
-// highest number of processes ever, so the limit is named only once.
+// pidsRefused counts forks that failed, as far as that is known. Since Linux
+// 6.11 the group with the limit counts each one. Before that, and with v1, it
+// is the step's own group that does, which is gone by now: what is left (since
+// Linux 6.1) is the highest number of processes there ever were, so that the
+// limit is named the first time only.
 func (l *limits) pidsRefused() int64 {
-	if l.cgroups.Version == 2 {
-		return counter(filepath.Join(cgroupDir, "build", "pids.events"), "max")
+	dir := filepath.Join(cgroupDir, "build")
+	if l.cgroups.Version == 1 {
+		dir = filepath.Join(cgroupDir, "pids", "build")
 	}
-	b, err := os.ReadFile(filepath.Join(cgroupDir, "pids", "build", "pids.peak"))
+	n := counter(filepath.Join(dir, "pids.events"), "max")
+	b, err := os.ReadFile(filepath.Join(dir, "pids.peak"))
 	if err != nil {
-		return 0
+		return n
 	}
-	if n, err := strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64); err == nil && n >= l.cgroups.PIDs {
-		return 1
+	if peak, err := strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64); err == nil && peak >= l.cgroups.PIDs {
+		n++
 	}
-	return 0
+	return n
 }
 
 // counter returns the number after name in a file of "name number" lines.

@@ -325,7 +325,7 @@ func stepRuns(root int) bool {
 // waitForStep waits until one of this process's engines runs a step.
 func waitForStep(t testing.TB) {
 	t.Helper()
-	waitFor(t, "the step runs", 20*time.Second, func() bool { return stepRuns(os.Getpid()) })
+	waitFor(t, "the step runs", time.Minute, func() bool { return stepRuns(os.Getpid()) })
 }
 
 // leftovers returns what of an engine with that state, and of those processes,

@@ -49,7 +49,10 @@ func openState(ctx context.Context, dir string, waiting func(pid int)) (*state, 
 		return nil, err
 	}
 	s := &state{dir: dir, lock: lock, fd: -1}
-	if err := s.check(); err != nil {
+	if err = s.check(); err == nil {
+		err = s.begin()
+	}
+	if err != nil {
 		s.close()
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func workerOpt(cfg childConfig, lim *limits) (base.WorkerOpt, error) {
 	if err != nil {
 		return opt, err
 	}
-	mdb := ctdmetadata.NewDB(db, blobs, map[string]snapshots.Snapshotter{snapshotter: snaps})
+	mdb := ctdmetadata.NewDB(db, forgetful{blobs}, map[string]snapshots.Snapshotter{snapshotter: snaps})
 	if err := mdb.Init(context.Background()); err != nil {
 		return opt, err
 	}
