@@ -46,6 +46,7 @@ var order = []string{
 	"internal/verify",
 	"internal/engine",
 	"internal/engine/embedded",
+	"internal/bench",
 	"cmd/twice",
 }
 
@@ -53,7 +54,7 @@ var order = []string{
 var engines = []string{"github.com/moby/buildkit", "dagger.io/", "github.com/docker/docker", "github.com/containerd/containerd"}
 
 // knowsEngines are the packages that may import them.
-var knowsEngines = []string{"internal/engine", "internal/engine/embedded", "cmd/twice"}
+var knowsEngines = []string{"internal/engine", "internal/engine/embedded", "internal/bench", "cmd/twice"}
 
 func imports(t *testing.T) map[string][]string {
 	t.Helper()

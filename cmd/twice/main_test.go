@@ -110,6 +110,12 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			env.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 			return setup(env)
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"commit":       cmdCommit,
 			"flip":         cmdFlip,
@@ -190,7 +196,9 @@ func cmdNothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	ts.Check(err)
 	for _, p := range procs {
-		if data, err := os.ReadFile(p); err == nil && strings.HasPrefix(string(data), "twice-engine") {
+		// An engine has its state mounted in a mount namespace of its own.
+		mounts, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "mountinfo"))
+		if data, err := os.ReadFile(p); err == nil && strings.HasPrefix(string(data), "twice-engine") && strings.Contains(string(mounts), cache) {
 			ts.Fatalf("an engine is left behind: %s", p)
 		}
 	}

@@ -1,14 +1,15 @@
 // Command bench measures twice side by side with what it is compared to, and
 // prints a table. scripts/bench builds and runs it.
 //
-// Every number is wall clock around a whole command or solve, in one run on
-// one machine; what is compared runs alternately. Only ratios mean something
-// on another machine. Before each timed thing the disks are synced, so that
-// none pays for what another one wrote; the page cache stays warm for all.
+// Every number is wall clock around a whole command or solve. What is compared
+// runs alternately in one run on one machine, and only ratios mean something on
+// another. Before each timed thing the disks are synced, so that none pays for
+// what another one wrote; the page cache is warm for all.
 //
-// The command knows nothing of twice but its flags. It shares with it the
-// packages that write its inputs, and the engine, on which BuildKit's own
-// exporter is measured.
+// Of twice it uses the command line. It shares with it the packages that write
+// its inputs, and the engine, on which BuildKit's own exporter is measured.
+//
+// Any failure ends the program: must panics, main recovers.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -31,14 +33,32 @@ import (
 
 // bench is what the rows share.
 type bench struct {
-	scratch string // everything is made in it
-	repo    string // the checkout
-	n       int
-	small   bool
-	full    bool
-	input   layer.Compression // of the images to be normalized
-	out     io.Writer
-	done    map[string]bool // preparations, see once
+	context.Context
+	scratch     string // everything is made in it
+	n           int
+	small, full bool
+	input       layer.Compression // of the images to be normalized
+	done        map[string]bool   // see once
+}
+
+// row is one thing to measure, and gives one line of the table or more.
+type row struct {
+	name  string
+	about string
+	run   func(b *bench) []line
+}
+
+type failure struct{ error }
+
+func check(err error) {
+	if err != nil {
+		panic(failure{err})
+	}
+}
+
+func must[T any](v T, err error) T {
+	check(err)
+	return v
 }
 
 func main() {
@@ -47,108 +67,68 @@ func main() {
 	}
 	logrus.SetOutput(io.Discard) // containerd's local store speaks of fsverity
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: error: %v\n", err)
-		os.Exit(2)
-	}
+	defer stop()
+	defer func() {
+		switch f := recover().(type) {
+		case nil:
+		case failure:
+			fmt.Fprintf(os.Stderr, "bench: error: %v\n", f.error)
+			os.Exit(2)
+		default:
+			panic(f)
+		}
+	}()
+	run(ctx)
 }
 
-func run(ctx context.Context) error {
-	b := &bench{out: os.Stdout, done: map[string]bool{}}
+func run(ctx context.Context) {
+	b := &bench{Context: ctx, done: map[string]bool{}}
 	list := flag.Bool("list", false, "list the rows and exit")
 	output := flag.String("o", "", "write the table to this file; default: docs/benchmarks.md if all rows run, and not -small")
-	input := flag.String("input", "none", "compression of the images that are normalized: none, gzip, zstd")
-	flag.StringVar(&b.scratch, "scratch", "", "folder with the twice program, where everything is made")
+	input := flag.String("input", "none", "compression of the image that is normalized: none, gzip, zstd")
+	flag.StringVar(&b.scratch, "scratch", "", "folder that has the twice program, where everything is made (scripts/bench gives it)")
 	flag.IntVar(&b.n, "n", 1, "how often to measure each pair")
-	flag.BoolVar(&b.small, "small", false, "small inputs: examples/hello, 100 MB")
-	flag.BoolVar(&b.full, "full", false, "more inputs: hyperfine, and a layer of 10 GB")
-	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: scripts/bench [flags] [row…]\n")
-		flag.PrintDefaults()
-	}
+	flag.BoolVar(&b.small, "small", false, "small inputs (examples/hello, 100 MB): does the harness work?")
+	flag.BoolVar(&b.full, "full", false, "more inputs: hyperfine, a layer of 10 GB")
 	flag.Parse()
 	if *list {
-		printRows(b.out)
-		return nil
+		for _, r := range rows {
+			fmt.Printf("%-15s %s\n", r.name, strings.ReplaceAll(r.about, "\n", "\n"+strings.Repeat(" ", 16)))
+		}
+		return
 	}
-	chosen, err := choose(flag.Args())
-	if err != nil {
-		return err
-	}
-	b.input = layer.Compression(*input)
-	if !slices.Contains([]layer.Compression{layer.None, layer.Gzip, layer.Zstd}, b.input) {
-		return fmt.Errorf("input compression %q: none, gzip and zstd are known", *input)
-	}
-	if b.scratch == "" {
-		return fmt.Errorf("no scratch folder: run scripts/bench")
-	}
-	if b.repo, err = os.Getwd(); err != nil {
-		return err
+	chosen := rows
+	if names := flag.Args(); len(names) > 0 {
+		chosen = slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !slices.Contains(names, r.name) })
+		if len(chosen) != len(names) {
+			check(fmt.Errorf("rows %s: --list has those that there are; flags come before rows", strings.Join(names, " ")))
+		}
 	}
 	if *output == "" && len(chosen) == len(rows) && !b.small {
-		*output = filepath.Join(b.repo, "docs", "benchmarks.md")
+		*output = "docs/benchmarks.md"
 	}
+	b.input = layer.Compression(*input)
 	t := table{Date: time.Now().UTC(), Machine: describeMachine(), Settings: b.settings()}
-	fmt.Fprintf(b.out, "%s\n%s\n", t.Machine, t.Settings)
+	fmt.Printf("%s\n%s\n", t.Machine, t.Settings)
 	for i, r := range chosen {
-		t.warn(b.out, readLoad(ctx), i == 0)
-		fmt.Fprintf(b.out, "\n%s\n", r.name)
-		lines, err := r.run(ctx, b)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.name, err)
-		}
-		for _, l := range lines {
+		b.settle()
+		t.noteLoad(readLoad(), i == 0)
+		fmt.Printf("%s\n", r.name)
+		for _, l := range r.run(b) {
 			l.Row = r.name
 			t.Lines = append(t.Lines, l)
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 	}
-	fmt.Fprintf(b.out, "\n%s", t.text())
-	if *output == "" {
-		return nil
-	}
-	return os.WriteFile(*output, []byte(t.document()), 0o644)
-}
-
-// row is one thing to measure, and gives one line of the table or more.
-type row struct {
-	name  string
-	about string
-	run   func(ctx context.Context, b *bench) ([]line, error)
-}
-
-func choose(names []string) ([]row, error) {
-	if len(names) == 0 {
-		return rows, nil
-	}
-	var chosen []row
-	for _, n := range names {
-		i := slices.IndexFunc(rows, func(r row) bool { return r.name == n })
-		if i < 0 {
-			return nil, fmt.Errorf("no row %q: scripts/bench --list has them; flags come first", n)
-		}
-		chosen = append(chosen, rows[i])
-	}
-	return chosen, nil
-}
-
-func printRows(w io.Writer) {
-	for _, r := range rows {
-		fmt.Fprintf(w, "%-15s %s\n", r.name, strings.ReplaceAll(r.about, "\n", "\n"+strings.Repeat(" ", 16)))
+	fmt.Printf("\n%s", t.markdown())
+	if *output != "" {
+		check(os.WriteFile(*output, []byte(t.document()), 0o644))
 	}
 }
 
 func (b *bench) settings() string {
-	s := fmt.Sprintf("%d runs of each pair, images to normalize with layers in %s", b.n, b.input)
-	if b.n == 1 {
-		s = strings.Replace(s, "runs", "run", 1)
-	}
+	s := fmt.Sprintf("each pair measured %d ×, the image to normalize has layers in %q", b.n, b.input)
 	if b.small {
-		s += ", SMALL INPUTS: these numbers show that the harness works and nothing else"
+		s += ", SMALL INPUTS: these numbers say nothing"
 	}
 	return s
 }
@@ -159,17 +139,56 @@ func (b *bench) path(elem ...string) string {
 }
 
 // once does a preparation if no row has done it before.
-func (b *bench) once(what string, f func() error) error {
-	if b.done[what] {
-		return nil
+func (b *bench) once(what string, f func()) {
+	if !b.done[what] {
+		b.note("%s", what)
+		f()
+		b.done[what] = true
 	}
-	b.note("preparing: %s", what)
-	if err := f(); err != nil {
-		return fmt.Errorf("preparing: %s: %w", what, err)
-	}
-	b.done[what] = true
-	return nil
 }
 
 // note says how far a row is.
-func (b *bench) note(format string, a ...any) { fmt.Fprintf(b.out, "  "+format+"\n", a...) }
+func (b *bench) note(format string, a ...any) { fmt.Printf("  "+format+"\n", a...) }
+
+// command is a command that Ctrl-C ends as it would any other.
+func (b *bench) command(env []string, name string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(b, name, args...)
+	c.Env = append(os.Environ(), env...)
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	c.WaitDelay = 30 * time.Second
+	return c
+}
+
+// twice is a command of the program under test, with a cache of its own.
+func (b *bench) twice(args ...string) *exec.Cmd {
+	return b.command([]string{"TWICE_CACHE=" + b.path("cache"), "BUILDKIT_HOST="}, b.path("twice"), args...)
+}
+
+// output runs c and returns what it printed, and the seconds that it took.
+func (b *bench) output(c *exec.Cmd) (string, float64) {
+	b.settle()
+	var stdout, stderr strings.Builder
+	c.Stdout, c.Stderr = &stdout, &stderr
+	began := time.Now()
+	err := c.Run()
+	took := time.Since(began).Seconds()
+	check(context.Cause(b))
+	if err != nil {
+		check(fmt.Errorf("%s: %w\n%s", strings.Join(c.Args, " "), err, stderr.String()))
+	}
+	return strings.TrimSpace(stdout.String()), took
+}
+
+// timed runs commands one after the other and returns the seconds of all.
+func (b *bench) timed(commands ...*exec.Cmd) (all float64) {
+	for _, c := range commands {
+		_, took := b.output(c)
+		all += took
+	}
+	return all
+}
+
+// settle waits until what was written before is on the disk.
+func (b *bench) settle() {
+	_ = exec.CommandContext(b, "sync").Run() // where there is none, nothing is lost but precision
+}

@@ -80,26 +80,32 @@ type merged struct {
 	first  []int          // of each layer: its first inode
 }
 
+// entry is what a view has to know of one.
+type entry struct {
+	kind       byte
+	name, link string
+}
+
 func (m *merged) apply(ctx context.Context, i int) error {
 	m.first = append(m.first, len(m.inodes))
-	var headers []tar.Header
+	var entries []entry
 	err := m.read(ctx, i, func(h *tar.Header, _ io.Reader) error {
-		headers = append(headers, tar.Header{Typeflag: h.Typeflag, Name: h.Name, Linkname: h.Linkname})
+		entries = append(entries, entry{h.Typeflag, h.Name, h.Linkname})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	// A whiteout hides what lower layers have, wherever in its own layer it is.
-	for _, h := range headers {
-		if dir, base := path.Split(h.Name); base == OpaqueWhiteout {
+	for _, e := range entries {
+		if dir, base := path.Split(e.name); base == OpaqueWhiteout {
 			m.view.Clear(path.Clean(dir))
 		} else if hidden, ok := strings.CutPrefix(base, Whiteout); ok && hidden != "" {
 			m.view.Remove(path.Join(dir, hidden))
 		}
 	}
-	for _, h := range headers {
-		ino, err := m.set(h)
+	for _, e := range entries {
+		ino, err := m.set(e)
 		if err != nil {
 			return err
 		}
@@ -109,22 +115,22 @@ func (m *merged) apply(ctx context.Context, i int) error {
 }
 
 // set puts an entry into the view. It returns nil where no entry of its own is needed.
-func (m *merged) set(h tar.Header) (*layer.Inode, error) {
-	if strings.HasPrefix(path.Base(h.Name), Whiteout) {
+func (m *merged) set(e entry) (*layer.Inode, error) {
+	if strings.HasPrefix(path.Base(e.name), Whiteout) {
 		return nil, nil
 	}
-	if h.Typeflag == tar.TypeLink {
-		ino := m.view.Lookup(h.Linkname)
+	if e.kind == tar.TypeLink {
+		ino := m.view.Lookup(e.link)
 		if ino == nil || ino.Dir {
-			return nil, fmt.Errorf("%s: hard link to %s, which is no file", h.Name, h.Linkname)
+			return nil, fmt.Errorf("%s: hard link to %s, which is no file", e.name, e.link)
 		}
-		return nil, m.view.Set(h.Name, ino)
+		return nil, m.view.Set(e.name, ino)
 	}
-	ino := &layer.Inode{Dir: h.Typeflag == tar.TypeDir}
-	if h.Typeflag == tar.TypeSymlink {
-		ino.Symlink = h.Linkname
+	ino := &layer.Inode{Dir: e.kind == tar.TypeDir}
+	if e.kind == tar.TypeSymlink {
+		ino.Symlink = e.link
 	}
-	return ino, m.view.Set(h.Name, ino)
+	return ino, m.view.Set(e.name, ino)
 }
 
 // read reads layer i and verifies it.

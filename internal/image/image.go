@@ -97,6 +97,9 @@ func Write(ctx context.Context, st *store.Store, base *Image, layers []layer.Lay
 		return Image{}, fmt.Errorf("writing image: %w", err)
 	}
 	for _, l := range layers {
+		if err := errors.Join(CheckDescriptor(l.Desc), checkDigest(l.DiffID)); err != nil {
+			return Image{}, fmt.Errorf("writing image: layer: %w", err)
+		}
 		img.Manifest.Layers = append(img.Manifest.Layers, OCIDescriptor(l.Desc))
 		img.Config.RootFS.DiffIDs = append(img.Config.RootFS.DiffIDs, l.DiffID)
 	}

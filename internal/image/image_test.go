@@ -151,6 +151,9 @@ func TestWriteRefuses(t *testing.T) {
 	if _, err := Write(t.Context(), st, nil, nil, Config{}); err == nil || !strings.Contains(err.Error(), "no platform") {
 		t.Errorf("no platform: %v", err)
 	}
+	if _, err := Write(t.Context(), st, &base, []layer.Layer{{}}, Config{}); err == nil || !strings.Contains(err.Error(), "layer: ") {
+		t.Errorf("a layer that isn't one: %v", err)
+	}
 }
 
 // What Write writes is what CanonicalConfig makes of it.

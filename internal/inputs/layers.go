@@ -20,10 +20,10 @@ import (
 const ToolchainPrefix = "usr/local"
 
 // rust is the locked toolchain. Its files are used only if they have the
-// digest that the lock holds. Close the closer when the layer is made.
-func rust(tools resolve.Tools, p *resolve.Project) (in compose.Input, closer func()) {
+// digest that the lock holds. The second result is called when the layer is made.
+func rust(tools resolve.Tools, p *resolve.Project) (compose.Input, func()) {
 	pin := p.Lock.Toolchain.Pin
-	closer = func() {}
+	var open []func()
 	return compose.Input{
 		Name: "Rust " + pin.Channel, Key: pin.Tree, Prefix: ToolchainPrefix,
 		Tree: func(ctx context.Context) (*layer.Tree, error) {
@@ -31,8 +31,7 @@ func rust(tools resolve.Tools, p *resolve.Project) (in compose.Input, closer fun
 			if err != nil {
 				return nil, err
 			}
-			before := closer
-			closer = func() { before(); done() }
+			open = append(open, done)
 			got, err := layer.TreeDigest(t)
 			if err != nil {
 				return nil, err
@@ -43,7 +42,11 @@ func rust(tools resolve.Tools, p *resolve.Project) (in compose.Input, closer fun
 			}
 			return t, nil
 		},
-	}, func() { closer() }
+	}, func() {
+		for _, done := range open {
+			done()
+		}
+	}
 }
 
 // vendor is the layer of the registry's crates. Its key is their checksums.

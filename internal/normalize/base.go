@@ -43,19 +43,22 @@ func (b *base) take(t *layerTask, i int, lost bool) {
 	}
 }
 
+// A finder finds the base of an image, or nil.
+type finder func(context.Context, *imageTask) (*base, error)
+
 // findBases finds the base of every image, and which roots are bases.
-func (n *normalizer) findBases() error {
-	find := n.annotatedBase
+func (n *normalizer) findBases(ctx context.Context) error {
+	find := finder(n.annotatedBase)
 	if n.opt.Base != "" {
 		var err error
-		if find, err = n.givenBase(); err != nil {
+		if find, err = n.givenBase(ctx); err != nil {
 			return fmt.Errorf("base %s: %w", n.opt.Base, err)
 		}
 	}
 	used := map[digest.Digest]bool{}
 	for _, r := range n.roots {
 		for _, img := range r.images {
-			b, err := find(img)
+			b, err := find(ctx, img)
 			if err != nil {
 				return err
 			}
@@ -98,7 +101,7 @@ func (n *normalizer) carry(b *base) error {
 }
 
 // givenBase returns how to find Options.Base for an image.
-func (n *normalizer) givenBase() (func(*imageTask) (*base, error), error) {
+func (n *normalizer) givenBase(ctx context.Context) (finder, error) {
 	var from source
 	var named digest.Digest
 	docker := false
@@ -109,7 +112,7 @@ func (n *normalizer) givenBase() (func(*imageTask) (*base, error), error) {
 		if _, err := os.Stat(n.opt.Base); err != nil {
 			return nil, fault.Hint(err, "a base is a layout, an archive, or the digest of a manifest")
 		}
-		in, err := openInput(n.ctx, n.opt.Base, n.out.tmp)
+		in, err := openInput(ctx, n.opt.Base, n.out.tmp)
 		if err != nil {
 			return nil, err
 		}
@@ -122,8 +125,8 @@ func (n *normalizer) givenBase() (func(*imageTask) (*base, error), error) {
 		}
 		from, docker = sources{in, n.everywhere()}, in.docker
 	}
-	return func(img *imageTask) (*base, error) {
-		b, err := loadBase(n.ctx, from, named, img.platform)
+	return func(ctx context.Context, img *imageTask) (*base, error) {
+		b, err := loadBase(ctx, from, named, img.platform)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fault.Hint(err, "it is looked for in the input and in the store; fetch it, or give a path")
 		}
@@ -141,12 +144,12 @@ func (n *normalizer) givenBase() (func(*imageTask) (*base, error), error) {
 }
 
 // annotatedBase finds the base that an image names, or nil.
-func (n *normalizer) annotatedBase(img *imageTask) (*base, error) {
+func (n *normalizer) annotatedBase(ctx context.Context, img *imageTask) (*base, error) {
 	d, err := digest.Parse(img.Manifest.Annotations[ocispec.AnnotationBaseImageDigest])
 	if err != nil {
 		return nil, nil
 	}
-	b, err := loadBase(n.ctx, n.everywhere(), d, img.platform)
+	b, err := loadBase(ctx, n.everywhere(), d, img.platform)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !b.under(img) {
 		return nil, nil
 	}

@@ -90,7 +90,7 @@ func openDir(dir string) (*input, error) {
 }
 
 func (in *input) openTar(ctx context.Context, r *io.SectionReader, tmp string) error {
-	r, err := in.expand(r, tmp)
+	r, err := in.expand(ctx, r, tmp)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (in *input) openTar(ctx context.Context, r *io.SectionReader, tmp string) e
 }
 
 // expand unpacks a compressed archive.
-func (in *input) expand(r *io.SectionReader, tmp string) (*io.SectionReader, error) {
+func (in *input) expand(ctx context.Context, r *io.SectionReader, tmp string) (*io.SectionReader, error) {
 	content, c, err := layer.NewDecompressor(io.NewSectionReader(r, 0, r.Size()))
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (in *input) expand(r *io.SectionReader, tmp string) (*io.SectionReader, err
 		return nil, err
 	}
 	in.closer = append(in.closer, f)
-	size, err := io.Copy(f, content)
+	size, err := io.Copy(f, contextReader{ctx, content})
 	if err != nil {
 		return nil, fmt.Errorf("unpacking it: %w", err)
 	}

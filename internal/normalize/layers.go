@@ -39,8 +39,8 @@ const (
 // slowest stage of one leaves idle.
 const atOnce = 2
 
-func (n *normalizer) doLayers() error {
-	g, ctx := errgroup.WithContext(n.ctx)
+func (n *normalizer) doLayers(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, t := range n.tasks {
 		g.Go(func() error {
@@ -95,9 +95,9 @@ func (n *normalizer) streamLayer(ctx context.Context, t *layerTask, b *io.Sectio
 	if err != nil {
 		return err
 	}
+	defer p.close()
 	return n.writeLayer(t, func(w io.Writer) error {
 		if err := content(w, p); err != nil {
-			p.abort()
 			return err
 		}
 		return p.finish()
@@ -111,15 +111,14 @@ func (n *normalizer) sortLayer(ctx context.Context, t *layerTask, b *io.SectionR
 	if err != nil {
 		return err
 	}
+	defer p.close()
 	if !p.plain {
 		s, err := newSpool(n.out.tmp)
 		if err != nil {
-			p.abort()
 			return err
 		}
 		defer s.Close()
 		if _, err := io.CopyBuffer(s, struct{ io.Reader }{p}, make([]byte, chunkSize)); err != nil {
-			p.abort()
 			return fmt.Errorf("unpacking: %w", err)
 		}
 		b = io.NewSectionReader(s, 0, s.size)

@@ -45,16 +45,21 @@
 //
 // # Resources
 //
-// A compressed layer is unpacked to a file next to out, of which names and
-// offsets are in memory (some 400 bytes an entry) and content is not. The file
-// is gone when the layer is written. An uncompressed layer is read in place.
+// A layer is read, rewritten and compressed in one pass, with a few blocks in
+// flight, as long as its entries come in canonical order; most tools write them so.
+// One whose entries turn out to be in another order is read again: if it is
+// compressed it is unpacked to a nameless file next to out, and then written with
+// names and offsets in memory (some 400 bytes an entry) and content on disk.
+// Two layers are in work at a time.
 package normalize
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -114,6 +119,9 @@ func Normalize(ctx context.Context, in, out string, opt Options) (Result, error)
 		return Result{}, fmt.Errorf("normalizing: epoch %d is before 1970", opt.Epoch)
 	}
 	res, err := normalize(ctx, in, out, opt)
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fault.Hint(err, "a layer whose entries are out of order is unpacked beside the output; free some space there")
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("normalizing %s: %w", in, err)
 	}
@@ -135,9 +143,9 @@ func normalize(ctx context.Context, in, out string, opt Options) (Result, error)
 	if err != nil {
 		return Result{}, err
 	}
-	n := &normalizer{ctx: ctx, opt: opt, in: src, out: dst, res: Result{Kind: kind}}
+	n := &normalizer{opt: opt, in: src, out: dst, res: Result{Kind: kind}}
 	defer n.close()
-	if err := n.run(); err != nil {
+	if err := n.run(ctx); err != nil {
 		return Result{}, err
 	}
 	if err := dst.finish(ctx, kind, n.res.Roots, n.extra); err != nil {

@@ -3,6 +3,8 @@ package normalize
 import (
 	"archive/tar"
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -460,4 +462,49 @@ func fileOf(t testing.TB, b []byte) string {
 	name := filepath.Join(t.TempDir(), "x.tar")
 	writeFile(t, name, b)
 	return name
+}
+
+func TestCanceled(t *testing.T) {
+	in := inputs(t)
+	for name := range in {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		enough := errors.New("enough")
+		cancel(enough)
+		out := filepath.Join(t.TempDir(), "out")
+		if _, err := Normalize(ctx, in[name], out, Options{}); !errors.Is(err, enough) {
+			t.Errorf("%s: %v, want the cause", name, err)
+		}
+		if left, _ := os.ReadDir(filepath.Dir(out)); len(left) > 0 {
+			t.Errorf("%s: left behind: %v", name, left)
+		}
+	}
+}
+
+// A layout has what an archive has, and nothing that no one reaches.
+func TestLayoutHoldsWhatIsReached(t *testing.T) {
+	f := newFixture(t)
+	_, img := onBase(t, f, layer.Gzip)
+	f.root(t, f.index(t, img, f.attestation(t, img)), "tool:1")
+	layout, _ := normalized(t, f.dir, Options{})
+	archive, _ := normalized(t, f.dir, Options{Kind: Archive})
+	want := map[string]string{}
+	for tr := tar.NewReader(bytes.NewReader(readFile(t, archive))); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeReg && h.Name != "manifest.json" {
+			want[h.Name] = string(b)
+		}
+	}
+	if diff := cmp.Diff(want, snapshot(t, layout)); diff != "" {
+		t.Error(diff)
+	}
 }

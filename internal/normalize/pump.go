@@ -23,13 +23,14 @@ type pump struct {
 	blob  hash.Hash
 	diff  hash.Hash
 
-	free   chan *chunk
-	filled chan *chunk
-	cur    *chunk
-	at     int
-	stop   chan struct{}
-	done   sync.WaitGroup
-	err    error // of the content, io.EOF at its end; set before filled is closed
+	free    chan *chunk
+	filled  chan *chunk
+	cur     *chunk
+	at      int
+	stop    func() // closes stopped, once
+	stopped chan struct{}
+	done    sync.WaitGroup
+	err     error // of the content, io.EOF at its end; set before filled is closed
 }
 
 type chunk struct {
@@ -42,12 +43,13 @@ const (
 	chunks    = 4
 )
 
-// newPump starts to read b. finish or abort must be called.
+// newPump starts to read b. close must be called.
 func newPump(ctx context.Context, t *layerTask, b *io.SectionReader) (*pump, error) {
 	p := &pump{
 		t: t, diff: sha256.New(),
-		free: make(chan *chunk, chunks), filled: make(chan *chunk, chunks), stop: make(chan struct{}),
+		free: make(chan *chunk, chunks), filled: make(chan *chunk, chunks), stopped: make(chan struct{}),
 	}
+	p.stop = sync.OnceFunc(func() { close(p.stopped) })
 	var raw io.Reader = contextReader{ctx, io.NewSectionReader(b, 0, b.Size())}
 	c, err := sniff(b)
 	if err != nil {
@@ -91,7 +93,7 @@ func (p *pump) fill(content io.Reader, toHash chan<- *chunk) error {
 		var c *chunk
 		select {
 		case c = <-p.free:
-		case <-p.stop:
+		case <-p.stopped:
 			return errStopped
 		}
 		n, err := io.ReadFull(content, c.buf[:chunkSize])
@@ -139,10 +141,9 @@ func (p *pump) Read(to []byte) (int, error) {
 	return n, nil
 }
 
-// finish reads what is left, ends all goroutines and verifies digest and diff ID.
+// finish reads what is left and verifies digest and diff ID.
 func (p *pump) finish() error {
 	if _, err := io.Copy(io.Discard, struct{ io.Reader }{p}); err != nil {
-		p.abort()
 		return err
 	}
 	p.done.Wait()
@@ -161,9 +162,9 @@ func (p *pump) finish() error {
 	return nil
 }
 
-// abort ends all goroutines.
-func (p *pump) abort() {
-	close(p.stop)
+// close ends all goroutines, wherever they are.
+func (p *pump) close() {
+	p.stop()
 	p.done.Wait()
 }
 

@@ -16,7 +16,6 @@ import (
 )
 
 type normalizer struct {
-	ctx   context.Context
 	opt   Options
 	in    *input
 	out   *output
@@ -57,12 +56,12 @@ func (n *normalizer) close() {
 	}
 }
 
-func (n *normalizer) run() error {
+func (n *normalizer) run(ctx context.Context) error {
 	n.known = map[layerKey]*layerTask{}
-	if err := n.loadRoots(); err != nil {
+	if err := n.loadRoots(ctx); err != nil {
 		return err
 	}
-	if err := n.findBases(); err != nil {
+	if err := n.findBases(ctx); err != nil {
 		return err
 	}
 	for _, r := range n.roots {
@@ -73,12 +72,12 @@ func (n *normalizer) run() error {
 			n.plan(r, img)
 		}
 	}
-	if err := n.doLayers(); err != nil {
+	if err := n.doLayers(ctx); err != nil {
 		return err
 	}
 	n.noteDropped()
 	for _, r := range n.roots {
-		after, err := n.writeRoot(r)
+		after, err := n.writeRoot(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -130,12 +129,12 @@ func nameAnnotations(d ocispec.Descriptor) map[string]string {
 	return a
 }
 
-func (n *normalizer) loadRoots() error {
+func (n *normalizer) loadRoots(ctx context.Context) error {
 	for _, d := range n.in.roots {
 		i := slices.IndexFunc(n.roots, func(r *rootTask) bool { return r.desc.Digest == d.Digest })
 		if i < 0 {
 			r := &rootTask{desc: d}
-			if err := n.loadRoot(r, d, 0); err != nil {
+			if err := n.loadRoot(ctx, r, d, 0); err != nil {
 				return err
 			}
 			if len(r.images) == 0 {
@@ -156,9 +155,9 @@ func (n *normalizer) loadRoots() error {
 // maxNesting is how deep indexes may lie in indexes.
 const maxNesting = 4
 
-func (n *normalizer) loadRoot(r *rootTask, d ocispec.Descriptor, depth int) error {
-	if n.ctx.Err() != nil {
-		return context.Cause(n.ctx)
+func (n *normalizer) loadRoot(ctx context.Context, r *rootTask, d ocispec.Descriptor, depth int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if image.IsAttestation(d) {
 		r.dropped = append(r.dropped, fmt.Sprintf("attestation %s", d.Digest))
@@ -174,13 +173,13 @@ func (n *normalizer) loadRoot(r *rootTask, d ocispec.Descriptor, depth int) erro
 			return fmt.Errorf("index %s: %w", d.Digest, err)
 		}
 		for _, m := range ix.Manifests {
-			if err := n.loadRoot(r, m, depth+1); err != nil {
+			if err := n.loadRoot(ctx, r, m, depth+1); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	img, err := image.Load(n.ctx, docs, d)
+	img, err := image.Load(ctx, docs, d)
 	if errors.Is(err, image.ErrNotImage) {
 		r.dropped = append(r.dropped, fmt.Sprintf("%s, which is no image", d.Digest))
 		return nil

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,13 +15,13 @@ import (
 
 // writeRoot writes the documents of a root, once its layers are there, and
 // returns what index.json says of it.
-func (n *normalizer) writeRoot(r *rootTask) (ocispec.Descriptor, error) {
+func (n *normalizer) writeRoot(ctx context.Context, r *rootTask) (ocispec.Descriptor, error) {
 	if r.keep {
 		for _, img := range r.images {
 			n.result(img, img.Desc.Digest)
 		}
 		after := ocispec.Descriptor{MediaType: r.desc.MediaType, Digest: r.desc.Digest, Size: r.desc.Size, Platform: r.desc.Platform}
-		return after, n.copyDocuments(r.desc, 0)
+		return after, n.copyDocuments(ctx, r.desc, 0)
 	}
 	var images []image.Image
 	for _, img := range r.images {
@@ -105,11 +106,11 @@ func baseAnnotations(img *imageTask) map[string]string {
 
 // copyDocuments copies a base that is in the input by name: all it consists of,
 // except the layers of its images, which are copied with all others.
-func (n *normalizer) copyDocuments(d ocispec.Descriptor, depth int) error {
+func (n *normalizer) copyDocuments(ctx context.Context, d ocispec.Descriptor, depth int) error {
 	if depth > maxNesting {
 		return errors.New("too many levels of indexes")
 	}
-	if err := n.copySmall(d.Digest); err != nil {
+	if err := n.copySmall(ctx, d.Digest); err != nil {
 		return err
 	}
 	docs := documents{n.in}
@@ -123,7 +124,7 @@ func (n *normalizer) copyDocuments(d ocispec.Descriptor, depth int) error {
 			return err
 		}
 		for _, m := range ix.Manifests {
-			if err := n.copyDocuments(m, depth+1); err != nil {
+			if err := n.copyDocuments(ctx, m, depth+1); err != nil {
 				return err
 			}
 		}
@@ -134,7 +135,7 @@ func (n *normalizer) copyDocuments(d ocispec.Descriptor, depth int) error {
 		return err
 	}
 	for _, l := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
-		if err := n.copySmall(l.Digest); err != nil {
+		if err := n.copySmall(ctx, l.Digest); err != nil {
 			return err
 		}
 	}
@@ -142,7 +143,7 @@ func (n *normalizer) copyDocuments(d ocispec.Descriptor, depth int) error {
 }
 
 // copySmall copies a blob that isn't in the output yet.
-func (n *normalizer) copySmall(d digest.Digest) error {
+func (n *normalizer) copySmall(ctx context.Context, d digest.Digest) error {
 	if b, err := n.out.blob(d); err == nil {
 		return b.Close()
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -154,5 +155,5 @@ func (n *normalizer) copySmall(d digest.Digest) error {
 	}
 	defer b.Close()
 	t := &layerTask{desc: ocispec.Descriptor{Digest: d}}
-	return n.copyLayer(n.ctx, t, b.SectionReader)
+	return n.copyLayer(ctx, t, b.SectionReader)
 }

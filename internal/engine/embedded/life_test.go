@@ -265,15 +265,28 @@ func TestStartErrors(t *testing.T) {
 	if err := syscall.Mount("", readOnly, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
+	overlay := t.TempDir() // what a container's root is
+	for _, d := range []string{"lower", "upper", "work", "merged"} {
+		if err := os.Mkdir(filepath.Join(overlay, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	merged := filepath.Join(overlay, "merged")
+	if err := syscall.Mount("overlay", merged, "overlay", 0,
+		"lowerdir="+overlay+"/lower,upperdir="+overlay+"/upper,workdir="+overlay+"/work"); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(merged, syscall.MNT_DETACH)
 	tests := map[string]struct {
 		opt  func(*Options)
 		want string
 	}{
-		"no runc":         {func(o *Options) { o.RootDir = t.TempDir() }, "has no runc"},
-		"no libraries":    {func(o *Options) { o.RootDir = broken }, "running runc"},
-		"state is a file": {func(o *Options) { o.StateDir = file }, "not a directory"},
-		"read-only state": {func(o *Options) { o.StateDir = filepath.Join(readOnly, "state") }, "read-only file system"},
-		"full disk":       {func(o *Options) { o.MinFree = 1 << 62 }, "nearly full"},
+		"state on overlay": {func(o *Options) { o.StateDir = filepath.Join(merged, "state") }, "overlay"},
+		"no runc":          {func(o *Options) { o.RootDir = t.TempDir() }, "has no runc"},
+		"no libraries":     {func(o *Options) { o.RootDir = broken }, "running runc"},
+		"state is a file":  {func(o *Options) { o.StateDir = file }, "not a directory"},
+		"read-only state":  {func(o *Options) { o.StateDir = filepath.Join(readOnly, "state") }, "read-only file system"},
+		"full disk":        {func(o *Options) { o.MinFree = 1 << 62 }, "nearly full"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
