@@ -12,8 +12,8 @@ import (
 )
 
 // lines prints one line for each step that ends, and the last lines that a
-// failed step printed. BuildKit's own bookkeeping ("[internal] …") is left
-// out unless it fails.
+// failed step printed. BuildKit's own bookkeeping ("[internal] …") is left out unless it
+// fails, and so are quick hand-overs of inputs and outputs.
 type lines struct {
 	w     io.Writer
 	done  map[digest.Digest]bool
@@ -65,12 +65,12 @@ func (l *lines) update(s *client.SolveStatus) error {
 
 func (l *lines) print(v *client.Vertex) error {
 	name := shorten(v.Name)
-	if v.Error == "" && internal(v.Name) {
-		return nil
-	}
 	took := time.Duration(0)
 	if v.Started != nil {
 		took = v.Completed.Sub(*v.Started)
+	}
+	if v.Error == "" && (internal(v.Name) || took < brief && handover(v.Name)) {
+		return nil
 	}
 	switch {
 	case v.Cached:
@@ -100,4 +100,17 @@ func (l *lines) print(v *client.Vertex) error {
 func internal(name string) bool {
 	head, _, ok := strings.Cut(name, "]")
 	return ok && strings.HasPrefix(name, "[") && strings.HasSuffix(head, "internal")
+}
+
+// brief is how long handing over an input may take without being shown.
+const brief = 2 * time.Second
+
+// handover is true for steps that move inputs and outputs, and run nothing:
+// "[A context builder] OCI load from client", "[A] exporting to client directory".
+func handover(name string) bool {
+	head, rest, ok := strings.Cut(name, "] ")
+	if !ok || !strings.HasPrefix(name, "[") {
+		return false
+	}
+	return strings.Contains(head, "context ") || strings.HasPrefix(rest, "exporting ") || strings.HasPrefix(rest, "COPY ")
 }

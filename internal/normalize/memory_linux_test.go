@@ -29,7 +29,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMemoryIsBounded$", "-test.v")
-	cmd.Env = append(os.Environ(), "TWICE_TEST_NORMALIZE="+hugeImage(t, 1<<30), "TWICE_TEST_STATUS=1")
+	cmd.Env = append(os.Environ(), "TWICE_TEST_NORMALIZE="+hugeImage(t, memoryTestSize), "TWICE_TEST_STATUS=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -43,8 +43,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("peak: %d MB", peak/1000)
-	if peak > 100_000 {
-		t.Errorf("peak %d kB, want less than 100 MB", peak)
+	if peak > memoryTestLimit {
+		t.Errorf("peak %d kB, want less than %d", peak, memoryTestLimit)
 	}
 }
 
