@@ -118,7 +118,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"commit":       cmdCommit,
-			"flip":         cmdFlip,
+			"damage":       cmdDamage,
 			"nothing-left": cmdNothingLeft,
 			"same-flags":   cmdSameFlags,
 			"run-image":    cmdRunImage,
@@ -160,23 +160,19 @@ func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// flip FILE OFFSET changes one bit of one byte. A negative offset counts from
-// the end.
-func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+// damage LIST OFFSET changes one bit of one byte of the file that LIST names.
+func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: flip FILE OFFSET")
+		ts.Fatalf("usage: damage LIST OFFSET")
 	}
-	name := ts.MkAbs(args[0])
+	name := strings.TrimSpace(ts.ReadFile(args[0]))
 	data, err := os.ReadFile(name)
 	ts.Check(err)
 	at, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	if at < 0 {
-		at += len(data)
-	}
 	data[at] ^= 1
 	ts.Check(os.Chmod(name, 0o644))
-	ts.Check(os.WriteFile(name, data, 0o644))
+	ts.Check(os.WriteFile(name, data, 0o444))
 }
 
 // nothing-left fails if an engine's process or mount is there, or a scratch

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -74,8 +75,9 @@ func importBuilder(b *bench) []line {
 }
 
 // export solves an image of st on a new engine and writes it to out by
-// BuildKit's OCI exporter. The seconds are those of the solve.
-func (b *bench) export(st *store.Store, desc ocispec.Descriptor, attrs map[string]string, out io.WriteCloser) (took float64) {
+// BuildKit's OCI exporter. It returns the seconds that the solve took, and
+// after how many the engine said that it had all of the image.
+func (b *bench) export(st *store.Store, desc ocispec.Descriptor, attrs map[string]string, out io.WriteCloser) (took, imported float64) {
 	b.withEngine(func(e engine.Engine) {
 		c, ok := engine.Client(e)
 		if !ok {
@@ -88,12 +90,24 @@ func (b *bench) export(st *store.Store, desc ocispec.Descriptor, attrs map[strin
 				Output: func(map[string]string) (io.WriteCloser, error) { return out, nil }}},
 		}
 		definition := must(input.Marshal(b, llb.LinuxAmd64))
+		status, watched := make(chan *client.SolveStatus), make(chan struct{})
 		began := time.Now()
-		_, err := c.Solve(b, definition, opt, nil)
-		check(err)
+		go func() {
+			defer close(watched)
+			for s := range status {
+				for _, v := range s.Vertexes {
+					if strings.HasPrefix(v.Name, "oci-layout://") && v.Completed != nil {
+						imported = max(imported, v.Completed.Sub(began).Seconds())
+					}
+				}
+			}
+		}()
+		_, err := c.Solve(b, definition, opt, status)
 		took = time.Since(began).Seconds()
+		<-watched
+		check(err)
 	})
-	return took
+	return took, imported
 }
 
 // discard is an output that nobody keeps.

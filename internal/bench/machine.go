@@ -13,7 +13,7 @@ import (
 func describeMachine() string {
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return fmt.Sprintf("%d cores of %s, %.0f GiB of memory, Linux %s, %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"),
-		kilobytes("/proc/meminfo", "MemTotal")/(1<<20), strings.TrimSpace(string(kernel)), runtime.Version())
+		number(field("/proc/meminfo", "MemTotal"), 0)/(1<<20), strings.TrimSpace(string(kernel)), runtime.Version())
 }
 
 // field returns the first value of a name in a file of "name : value" lines.
@@ -27,50 +27,34 @@ func field(file, name string) string {
 	return ""
 }
 
-func kilobytes(file, name string) float64 {
-	kb, _ := strconv.ParseFloat(strings.TrimSuffix(field(file, name), " kB"), 64)
-	return kb
+// number returns the i-th word of s as a number, 0 if it is none.
+func number(s string, i int) float64 {
+	if words := strings.Fields(s); i < len(words) {
+		f, _ := strconv.ParseFloat(words[i], 64)
+		return f
+	}
+	return 0
 }
 
-// load is what the machine does while bench itself does nothing.
-type load struct {
-	average float64 // of the last minute: the row before is in it
-	cores   float64 // busy during one second
-}
-
-func readLoad() load {
-	before, began := busy(), time.Now()
+// noteLoad measures the load for one second, in which bench does nothing, and
+// warns when the machine has other work. Later than before the first row the
+// average is that of the row before.
+func (t *table) noteLoad(first bool) {
+	idle := func() float64 {
+		data, _ := os.ReadFile("/proc/stat")
+		return (number(string(data), 4) + number(string(data), 5)) / 100 // idle and waiting for disks, of all processors
+	}
+	before, began := idle(), time.Now()
 	time.Sleep(time.Second)
-	l := load{cores: (busy() - before) / time.Since(began).Seconds()}
+	cores := max(0, float64(runtime.NumCPU())-(idle()-before)/time.Since(began).Seconds())
 	data, _ := os.ReadFile("/proc/loadavg")
-	first, _, _ := strings.Cut(string(data), " ")
-	l.average, _ = strconv.ParseFloat(first, 64)
-	return l
-}
-
-// busy returns the seconds of processor time that the machine has spent, time
-// stolen by its host included.
-func busy() (sum float64) {
-	data, _ := os.ReadFile("/proc/stat")
-	first, _, _ := strings.Cut(string(data), "\n")
-	for i, f := range strings.Fields(first) {
-		if i == 0 || i == 4 || i == 5 || i > 8 { // "cpu"; idle; iowait; guests, who are in user
-			continue
-		}
-		ticks, _ := strconv.ParseFloat(f, 64)
-		sum += ticks / 100
-	}
-	return sum
-}
-
-// noteLoad prints the load, and warns when the machine has other work.
-func (t *table) noteLoad(l load, first bool) {
-	fmt.Printf("\nload average %.2f, %.2f cores busy\n", l.average, l.cores)
-	t.Cores = max(t.Cores, l.cores)
+	average := number(string(data), 0)
+	fmt.Printf("\nload average %.2f, %.2f cores busy\n", average, cores)
+	t.Cores = max(t.Cores, cores)
 	if first {
-		t.Average = l.average
+		t.Average = average
 	}
-	if l.cores > 0.25 || first && l.average > 1 {
+	if cores > 0.25 || first && average > 1 {
 		fmt.Println("bench: warning: the machine has other work, and these numbers will show it")
 	}
 }

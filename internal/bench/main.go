@@ -9,7 +9,7 @@
 // Of twice it uses the command line. It shares with it the packages that write
 // its inputs, and the engine, on which BuildKit's own exporter is measured.
 //
-// Any failure ends the program: must panics, main recovers.
+// Any failure ends the program: check panics, main recovers.
 package main
 
 import (
@@ -37,7 +37,7 @@ type bench struct {
 	scratch     string // everything is made in it
 	n           int
 	small, full bool
-	input       layer.Compression // of the images to be normalized
+	input       layer.Compression // of the image to be normalized
 	done        map[string]bool   // see once
 }
 
@@ -69,28 +69,28 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	defer func() {
-		switch f := recover().(type) {
-		case nil:
-		case failure:
+		if r := recover(); r != nil {
+			f, ok := r.(failure)
+			if !ok {
+				panic(r)
+			}
 			fmt.Fprintf(os.Stderr, "bench: error: %v\n", f.error)
 			os.Exit(2)
-		default:
-			panic(f)
 		}
 	}()
-	run(ctx)
+	run(&bench{Context: ctx, done: map[string]bool{}})
 }
 
-func run(ctx context.Context) {
-	b := &bench{Context: ctx, done: map[string]bool{}}
+func run(b *bench) {
 	list := flag.Bool("list", false, "list the rows and exit")
 	output := flag.String("o", "", "write the table to this file; default: docs/benchmarks.md if all rows run, and not -small")
-	input := flag.String("input", "none", "compression of the image that is normalized: none, gzip, zstd")
+	flag.StringVar((*string)(&b.input), "input", "none", "compression of the image that is normalized: none, gzip, zstd")
 	flag.StringVar(&b.scratch, "scratch", "", "folder that has the twice program, where everything is made (scripts/bench gives it)")
 	flag.IntVar(&b.n, "n", 1, "how often to measure each pair")
 	flag.BoolVar(&b.small, "small", false, "small inputs (examples/hello, 100 MB): does the harness work?")
 	flag.BoolVar(&b.full, "full", false, "more inputs: hyperfine, a layer of 10 GB")
 	flag.Parse()
+	b.n = max(b.n, 1)
 	if *list {
 		for _, r := range rows {
 			fmt.Printf("%-15s %s\n", r.name, strings.ReplaceAll(r.about, "\n", "\n"+strings.Repeat(" ", 16)))
@@ -107,13 +107,16 @@ func run(ctx context.Context) {
 	if *output == "" && len(chosen) == len(rows) && !b.small {
 		*output = "docs/benchmarks.md"
 	}
-	b.input = layer.Compression(*input)
-	t := table{Date: time.Now().UTC(), Machine: describeMachine(), Settings: b.settings()}
+	t := table{Date: time.Now().UTC(), Machine: describeMachine()}
+	t.Settings = fmt.Sprintf("each pair measured %d ×; the image to normalize has layers in %q", b.n, b.input)
+	if b.small {
+		t.Settings += "; SMALL INPUTS: these numbers say nothing"
+	}
 	fmt.Printf("%s\n%s\n", t.Machine, t.Settings)
 	for i, r := range chosen {
 		b.settle()
-		t.noteLoad(readLoad(), i == 0)
-		fmt.Printf("%s\n", r.name)
+		t.noteLoad(i == 0)
+		fmt.Println(r.name)
 		for _, l := range r.run(b) {
 			l.Row = r.name
 			t.Lines = append(t.Lines, l)
@@ -125,18 +128,11 @@ func run(ctx context.Context) {
 	}
 }
 
-func (b *bench) settings() string {
-	s := fmt.Sprintf("each pair measured %d ×, the image to normalize has layers in %q", b.n, b.input)
-	if b.small {
-		s += ", SMALL INPUTS: these numbers say nothing"
-	}
-	return s
-}
-
 // path returns a place in the scratch folder.
-func (b *bench) path(elem ...string) string {
-	return filepath.Join(append([]string{b.scratch}, elem...)...)
-}
+func (b *bench) path(elem ...string) string { return filepath.Join(b.scratch, filepath.Join(elem...)) }
+
+// note says how far a row is.
+func (b *bench) note(format string, a ...any) { fmt.Printf("  "+format+"\n", a...) }
 
 // once does a preparation if no row has done it before.
 func (b *bench) once(what string, f func()) {
@@ -147,10 +143,7 @@ func (b *bench) once(what string, f func()) {
 	}
 }
 
-// note says how far a row is.
-func (b *bench) note(format string, a ...any) { fmt.Printf("  "+format+"\n", a...) }
-
-// command is a command that Ctrl-C ends as it would any other.
+// command is a command that Ctrl-C ends, and that is waited for then.
 func (b *bench) command(env []string, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(b, name, args...)
 	c.Env = append(os.Environ(), env...)

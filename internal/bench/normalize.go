@@ -28,8 +28,8 @@ func normalizeImage(b *bench, c layer.Compression) []line {
 	var twice, alone, whole, imports, hash, bare []float64
 	for range b.n {
 		twice = append(twice, b.timed(b.twice("normalize", st.Dir(), "-o", b.path("normalized.tar"), "--compression", string(c))))
-		w := b.export(st, desc, attrs, must(os.Create(b.path("exported.tar"))))
-		i := b.export(st, desc, nil, discard{io.Discard})
+		w, _ := b.export(st, desc, attrs, must(os.Create(b.path("exported.tar"))))
+		_, i := b.export(st, desc, nil, discard{io.Discard})
 		b.note("twice %.2f s, BuildKit %.2f s, import %.2f s", twice[len(twice)-1], w, i)
 		whole, imports, alone = append(whole, w), append(imports, i), append(alone, w-i)
 		hash = append(hash, b.pass(func() io.WriteCloser { return discard{sha256.New()} }))

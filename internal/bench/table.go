@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 )
 
 // table is everything that was measured in one run.
@@ -28,49 +28,35 @@ type line struct {
 	Goal      float64   // of the ratio, or where there is none of Twice; 0: none
 }
 
-var header = []string{"row", "measured", "twice", "other", "ratio", "goal", "met"}
-
 // cells has medians; behind a ratio is the best of its runs, if there are several.
 func (l line) cells() []string {
-	c := []string{l.Row, l.What, l.amount(l.Twice), l.amount(l.Other), "", "", ""}
-	ratios := l.ratios()
-	judged := median(l.Twice)
-	if len(ratios) > 0 {
-		judged = median(ratios)
-		c[4] = fmt.Sprintf("%.2f", judged)
-		if best := slices.Min(ratios); len(ratios) > 1 {
-			if l.Faster {
-				best = slices.Max(ratios)
-			}
-			c[4] += fmt.Sprintf(" (best %.2f)", best)
+	c := []string{l.Row, l.What, l.amount(median(l.Twice)), l.amount(median(l.Other)), "", "", ""}
+	var ratios []float64
+	for i := range min(len(l.Twice), len(l.Other)) {
+		r := l.Twice[i] / l.Other[i]
+		if l.Faster {
+			r = 1 / r
 		}
+		ratios = append(ratios, r)
 	}
-	if l.Goal == 0 {
-		return c
-	}
-	sign, met := "≤", judged <= l.Goal
+	judged, unit, sign, best := median(l.Twice), " "+l.unit(), "≤", slices.Min[[]float64]
 	if l.Faster {
-		sign, met = "≥", judged >= l.Goal
+		sign, best = "≥", slices.Max
 	}
-	c[5], c[6] = fmt.Sprintf("%s %g", sign, l.Goal), "no"
-	if len(ratios) == 0 {
-		c[5] += " " + l.unit()
+	if len(ratios) > 0 {
+		judged, unit = median(ratios), ""
+		c[4] = fmt.Sprintf("%.2f", judged)
 	}
-	if met {
-		c[6] = "yes"
+	if len(ratios) > 1 {
+		c[4] += fmt.Sprintf(" (best %.2f)", best(ratios))
+	}
+	if l.Goal > 0 {
+		c[5], c[6] = fmt.Sprintf("%s %g%s", sign, l.Goal, unit), "no"
+		if judged == l.Goal || judged > l.Goal == l.Faster {
+			c[6] = "yes"
+		}
 	}
 	return c
-}
-
-func (l line) ratios() (all []float64) {
-	for i := range min(len(l.Twice), len(l.Other)) {
-		if l.Faster {
-			all = append(all, l.Other[i]/l.Twice[i])
-		} else {
-			all = append(all, l.Twice[i]/l.Other[i])
-		}
-	}
-	return all
 }
 
 func (l line) unit() string {
@@ -80,17 +66,11 @@ func (l line) unit() string {
 	return l.Unit
 }
 
-// amount is the median, with three digits that count.
-func (l line) amount(all []float64) string {
-	if len(all) == 0 {
+func (l line) amount(x float64) string {
+	if x == 0 {
 		return ""
 	}
-	m := median(all)
-	digits := 0
-	for limit := 100.0; m < limit && digits < 3; limit /= 10 {
-		digits++
-	}
-	return fmt.Sprintf("%.*f %s", digits, m, l.unit())
+	return fmt.Sprintf("%.3g %s", x, l.unit())
 }
 
 // median is 0 of nothing.
@@ -105,26 +85,16 @@ func median(all []float64) float64 {
 
 // markdown is a table that reads well as plain text, too.
 func (t *table) markdown() string {
-	all := [][]string{header, make([]string, len(header))}
+	rows := [][]string{{"row", "measured", "twice", "other", "ratio", "goal", "met"}, slices.Repeat([]string{"---"}, 7)}
 	for _, l := range t.Lines {
-		all = append(all, l.cells())
-	}
-	widths := make([]int, len(header))
-	for _, cells := range all {
-		for i, c := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
-		}
-	}
-	for i, w := range widths {
-		all[1][i] = strings.Repeat("-", w)
+		rows = append(rows, l.cells())
 	}
 	var b strings.Builder
-	for _, cells := range all {
-		for i, c := range cells {
-			fmt.Fprintf(&b, "| %-*s ", widths[i], c)
-		}
-		b.WriteString("|\n")
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	for _, cells := range rows {
+		fmt.Fprintf(w, "| %s\t|\n", strings.Join(cells, "\t| "))
 	}
+	w.Flush()
 	return b.String()
 }
 

@@ -15,6 +15,12 @@ const (
 	dockerZstd     = "application/vnd.docker.image.rootfs.diff.tar.zstd"
 )
 
+// What the media types of layers start with, those that aren't handled included.
+const (
+	ociLayers    = "application/vnd.oci.image.layer."
+	dockerLayers = "application/vnd.docker.image.rootfs."
+)
+
 // Describe returns the descriptor of content.
 func Describe(mediaType string, content []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}

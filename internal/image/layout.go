@@ -130,6 +130,9 @@ func (l *layoutTree) add(root ocispec.Descriptor, depth int) error {
 	if !IsIndex(root.MediaType) {
 		return l.image(root)
 	}
+	if _, ok := l.t.Get(blobPath(root.Digest)); ok {
+		return nil // with all it names
+	}
 	if depth == maxNesting {
 		return fmt.Errorf("%s: more than %d levels of indexes", root.Digest, maxNesting)
 	}

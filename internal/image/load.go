@@ -53,6 +53,9 @@ func load(st Documents, desc ocispec.Descriptor) (Image, error) {
 	if t := img.Manifest.Config.MediaType; ociType(t) != ocispec.MediaTypeImageConfig {
 		return Image{}, fmt.Errorf("its config is a %.100s: %w", t, ErrNotImage)
 	}
+	if kind, ok := foreign(img.Manifest); ok {
+		return Image{}, fmt.Errorf("its layers are %.100s: %w", kind, ErrNotImage)
+	}
 	if b, err = read(st, img.Manifest.Config, MaxConfig); err != nil {
 		return Image{}, fmt.Errorf("config: %w", err)
 	}
@@ -65,6 +68,21 @@ func load(st Documents, desc ocispec.Descriptor) (Image, error) {
 	p := img.Config.Platform
 	img.Desc.Platform = &p
 	return img, nil
+}
+
+// foreign tells whether a manifest only looks like an image's, as cosign's
+// signatures do, and what its layers are instead.
+func foreign(m ocispec.Manifest) (string, bool) {
+	for _, l := range m.Layers {
+		if strings.HasPrefix(l.MediaType, ociLayers) ||
+			strings.HasPrefix(l.MediaType, dockerLayers) {
+			return "", false
+		}
+	}
+	if len(m.Layers) == 0 {
+		return "", false
+	}
+	return m.Layers[0].MediaType, true
 }
 
 // LoadIndex reads the index that desc names, and verifies it.

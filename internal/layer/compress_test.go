@@ -185,3 +185,24 @@ func TestCompressorVersionIsTheModules(t *testing.T) {
 		t.Errorf("CompressorVersion is %q, go.mod has %q", CompressorVersion, m[1])
 	}
 }
+
+func BenchmarkCompress(b *testing.B) {
+	content := sample(7, 32<<20)
+	for _, c := range compressions {
+		b.Run(string(c), func(b *testing.B) {
+			b.SetBytes(int64(len(content)))
+			for b.Loop() {
+				enc, err := NewEncoder(io.Discard, c)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := enc.Write(content); err != nil {
+					b.Fatal(err)
+				}
+				if err := enc.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

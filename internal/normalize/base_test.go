@@ -110,24 +110,32 @@ func copyToStore(t testing.TB, f *fixture) *store.Store {
 	return st
 }
 
-// A base that has a name of its own in the input stays as it is altogether.
+// A base that has a name of its own in the input stays as it is altogether,
+// whether an image names its manifest or its index.
 func TestBaseThatIsAnImageOfTheInput(t *testing.T) {
-	f := newFixture(t)
-	base, img := onBase(t, f, layer.Gzip)
-	index := f.index(t, base, f.attestation(t, base))
-	f.root(t, index, "base:1")
-	f.root(t, img, "tool:1")
-	out, res := normalized(t, f.dir, Options{})
-	checkBase(t, "named", out, res, compressed(t, layer.Gzip, baseTar(t)))
-	if res.Roots[0].Digest != index.Digest {
-		t.Errorf("the base's index has become %s", res.Roots[0].Digest)
-	}
-	if len(res.Dropped) > 0 {
-		t.Errorf("dropped %q, of a base that stays", res.Dropped)
-	}
-	again, _ := normalized(t, out, Options{})
-	if diff := cmp.Diff(snapshot(t, out), snapshot(t, again)); diff != "" {
-		t.Error("normalized twice:", diff)
+	for _, byIndex := range []bool{false, true} {
+		f := newFixture(t)
+		base := f.image(t, "amd64", layer.Gzip, nil, baseTar(t))
+		arm := f.image(t, "arm64", layer.Gzip, nil, ownTar(t))
+		index := f.index(t, base, f.attestation(t, base), arm)
+		named := base.Digest
+		if byIndex {
+			named = index.Digest
+		}
+		f.root(t, index, "base:1")
+		f.root(t, f.image(t, "amd64", layer.Gzip, map[string]string{ocispec.AnnotationBaseImageDigest: named.String()}, baseTar(t), ownTar(t)), "tool:1")
+		out, res := normalized(t, f.dir, Options{})
+		checkBase(t, "named", out, res, compressed(t, layer.Gzip, baseTar(t)))
+		if res.Roots[0].Digest != index.Digest {
+			t.Errorf("the base's index has become %s", res.Roots[0].Digest)
+		}
+		if len(res.Dropped) > 0 {
+			t.Errorf("dropped %q, of a base that stays", res.Dropped)
+		}
+		again, _ := normalized(t, out, Options{})
+		if diff := cmp.Diff(snapshot(t, out), snapshot(t, again)); diff != "" {
+			t.Error("normalized twice:", diff)
+		}
 	}
 }
 

@@ -40,8 +40,8 @@
 // in Options.Store. A base that is in the input under a name of its own stays
 // as it is altogether. The base's manifest and config are copied along with
 // the image, so that the output can be normalized again. docker save has lost
-// the compressed form of layers: there, a base layer is compressed again, unless
-// the base has its blob, and the promise is equal diff IDs.
+// the compressed form of layers: there, a base layer is the base's blob if the
+// base is an OCI image, else it is compressed again and the promise is equal diff IDs.
 //
 // # Resources
 //

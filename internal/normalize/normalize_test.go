@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -315,6 +316,36 @@ func TestIndex(t *testing.T) {
 	again, _ := normalized(t, out, Options{})
 	if diff := cmp.Diff(snapshot(t, out), snapshot(t, again)); diff != "" {
 		t.Error("normalized twice:", diff)
+	}
+}
+
+// Signatures and other artifacts beside an image are left out; an index may
+// lie in an index, and name the same image again.
+func TestWhatIsNoImageIsLeftOut(t *testing.T) {
+	f := newFixture(t)
+	img := f.image(t, "amd64", layer.Gzip, nil, messy(t, true))
+	signature := ocispec.Manifest{Config: f.putJSON(t, ocispec.MediaTypeImageConfig, object{"rootfs": object{"type": "layers"}})}
+	signature.SchemaVersion = 2
+	signature.Layers = []ocispec.Descriptor{f.put(t, "application/vnd.dev.cosign.simplesigning.v1+json", []byte("{}"))}
+	artifact := ocispec.Manifest{Config: f.put(t, "application/vnd.oci.empty.v1+json", []byte("{}"))}
+	artifact.SchemaVersion = 2
+	want, _ := normalized(t, func() string {
+		f := newFixture(t)
+		f.root(t, f.image(t, "amd64", layer.Gzip, nil, messy(t, true)), "tool:1")
+		return f.dir
+	}(), Options{})
+
+	s, a := f.putJSON(t, ocispec.MediaTypeImageManifest, signature), f.putJSON(t, ocispec.MediaTypeImageManifest, artifact)
+	f.root(t, f.index(t, f.index(t, img, img, s), img, s), "tool:1")
+	f.root(t, a, "")
+	got, res := normalized(t, f.dir, Options{})
+	if diff := cmp.Diff(snapshot(t, want), snapshot(t, got)); diff != "" {
+		t.Error(diff)
+	}
+	for _, d := range []ocispec.Descriptor{s, a} {
+		if !slices.Contains(res.Dropped, d.Digest.String()+", which is no image") {
+			t.Errorf("dropped %q, want %s", res.Dropped, d.Digest)
+		}
 	}
 }
 

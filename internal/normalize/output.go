@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
@@ -150,6 +152,17 @@ func (o *output) finishArchive(ctx context.Context, t *layer.Tree) error {
 	f, err := os.CreateTemp(o.tmp, "archive-")
 	if err != nil {
 		return err
+	}
+	for _, e := range t.Entries() {
+		if path.Dir(e.Path) != ocispec.ImageBlobsDir+"/sha256" {
+			continue
+		}
+		// What was hashed as it was written needn't be verified again.
+		name := filepath.Join(o.blobs, path.Base(e.Path))
+		e.Open = func() (io.ReadCloser, error) { return os.Open(name) }
+		if err := t.Add(e); err != nil {
+			return err
+		}
 	}
 	err = layer.WriteTar(ctx, f, t)
 	err = errors.Join(err, f.Chmod(0o644), f.Close())

@@ -26,6 +26,8 @@ type normalizer struct {
 	tasks []*layerTask
 	known map[layerKey]*layerTask
 	extra []digest.Digest // blobs of bases that no root reaches
+
+	copied map[digest.Digest]bool // documents of bases that stay, with all they name
 }
 
 type layerKey struct {
@@ -40,6 +42,7 @@ type rootTask struct {
 	images  []*imageTask
 	dropped []string
 	keep    bool // it is a base: untouched
+	seen    map[digest.Digest]bool
 }
 
 type imageTask struct {
@@ -58,6 +61,7 @@ func (n *normalizer) close() {
 
 func (n *normalizer) run(ctx context.Context) error {
 	n.known = map[layerKey]*layerTask{}
+	n.copied = map[digest.Digest]bool{}
 	if err := n.loadRoots(ctx); err != nil {
 		return err
 	}
@@ -133,7 +137,7 @@ func (n *normalizer) loadRoots(ctx context.Context) error {
 	for _, d := range n.in.roots {
 		i := slices.IndexFunc(n.roots, func(r *rootTask) bool { return r.desc.Digest == d.Digest })
 		if i < 0 {
-			r := &rootTask{desc: d}
+			r := &rootTask{desc: d, seen: map[digest.Digest]bool{}}
 			if err := n.loadRoot(ctx, r, d, 0); err != nil {
 				return err
 			}
@@ -163,6 +167,10 @@ func (n *normalizer) loadRoot(ctx context.Context, r *rootTask, d ocispec.Descri
 		r.dropped = append(r.dropped, fmt.Sprintf("attestation %s", d.Digest))
 		return nil
 	}
+	if r.seen[d.Digest] { // else indexes could name each other without end
+		return nil
+	}
+	r.seen[d.Digest] = true
 	docs := documents{n.in}
 	if image.IsIndex(d.MediaType) {
 		if depth == maxNesting {
@@ -191,9 +199,7 @@ func (n *normalizer) loadRoot(ctx context.Context, r *rootTask, d ocispec.Descri
 	if err != nil {
 		return fmt.Errorf("image %s: %w", d.Digest, err)
 	}
-	if !slices.ContainsFunc(r.images, func(o *imageTask) bool { return o.Desc.Digest == d.Digest }) {
-		r.images = append(r.images, t)
-	}
+	r.images = append(r.images, t)
 	return nil
 }
 

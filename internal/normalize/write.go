@@ -110,12 +110,16 @@ func (n *normalizer) copyDocuments(ctx context.Context, d ocispec.Descriptor, de
 	if depth > maxNesting {
 		return errors.New("too many levels of indexes")
 	}
-	if err := n.copySmall(ctx, d.Digest); err != nil {
-		return err
+	if n.copied[d.Digest] {
+		return nil
 	}
+	n.copied[d.Digest] = true
 	docs := documents{n.in}
 	b, err := docs.ReadBytes(d.Digest, image.MaxManifest)
 	if err != nil {
+		return err
+	}
+	if err := n.copySmall(ctx, d.Digest); err != nil {
 		return err
 	}
 	if image.IsIndex(d.MediaType) {

@@ -227,14 +227,10 @@ func (r *Runner) Build(ctx context.Context, opt Options) ([]artefact.Artefact, e
 
 // sides sets the sides up; only the second varies anything.
 func (r *Runner) sides(prep *Prepared, opt Options, names ...string) ([]*side, func(), error) {
-	if err := os.MkdirAll(r.Scratch, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("making a scratch folder: %w", err)
-	}
-	dir, err := os.MkdirTemp(r.Scratch, "run-")
+	dir, cleanup, err := newScratch(r.Scratch)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making a scratch folder: %w", err)
+		return nil, nil, err
 	}
-	cleanup := func() { _ = os.RemoveAll(dir) }
 	jobs := opt.Jobs
 	if jobs <= 0 {
 		jobs = runtime.NumCPU()
