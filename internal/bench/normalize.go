@@ -17,7 +17,11 @@ import (
 	"github.com/craton-co/twice/internal/store"
 )
 
-func normalizeImage(b *bench, c layer.Compression) []line {
+func normalizeTo(c layer.Compression) func(*bench) []line {
+	return func(b *bench) []line { return b.normalize(c) }
+}
+
+func (b *bench) normalize(c layer.Compression) []line {
 	b.once("making an image", b.makeImage)
 	st := must(store.Open(b.path("image")))
 	desc := must(st.Resolve("bench"))
@@ -27,6 +31,7 @@ func normalizeImage(b *bench, c layer.Compression) []line {
 	}
 	var twice, alone, whole, imports, hash, bare []float64
 	for range b.n {
+		check(os.RemoveAll(b.path("normalized.tar")))
 		twice = append(twice, b.timed(b.twice("normalize", st.Dir(), "-o", b.path("normalized.tar"), "--compression", string(c))))
 		w, _ := b.export(st, desc, attrs, must(os.Create(b.path("exported.tar"))))
 		_, i := b.export(st, desc, nil, discard{io.Discard})

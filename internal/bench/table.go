@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +31,13 @@ type line struct {
 
 // cells has medians; behind a ratio is the best of its runs, if there are several.
 func (l line) cells() []string {
-	c := []string{l.Row, l.What, l.amount(median(l.Twice)), l.amount(median(l.Other)), "", "", ""}
+	unit := " " + cmp.Or(l.Unit, "s")
+	c := []string{l.Row, l.What, "", "", "", "", ""}
+	for i, all := range [][]float64{l.Twice, l.Other} {
+		if len(all) > 0 {
+			c[2+i] = fmt.Sprintf("%.3g%s", median(all), unit)
+		}
+	}
 	var ratios []float64
 	for i := range min(len(l.Twice), len(l.Other)) {
 		r := l.Twice[i] / l.Other[i]
@@ -39,7 +46,7 @@ func (l line) cells() []string {
 		}
 		ratios = append(ratios, r)
 	}
-	judged, unit, sign, best := median(l.Twice), " "+l.unit(), "≤", slices.Min[[]float64]
+	judged, sign, best := median(l.Twice), "≤", slices.Min[[]float64]
 	if l.Faster {
 		sign, best = "≥", slices.Max
 	}
@@ -57,20 +64,6 @@ func (l line) cells() []string {
 		}
 	}
 	return c
-}
-
-func (l line) unit() string {
-	if l.Unit == "" {
-		return "s"
-	}
-	return l.Unit
-}
-
-func (l line) amount(x float64) string {
-	if x == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.3g %s", x, l.unit())
 }
 
 // median is 0 of nothing.

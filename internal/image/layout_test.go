@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/distribution/reference"
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -24,6 +25,16 @@ func blobNames(img Image) []string {
 		names = append(names, blobPath(l.Digest))
 	}
 	return names
+}
+
+// wholeName is what a short name stands for.
+func wholeName(t testing.TB, name string) string {
+	t.Helper()
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref.String()
 }
 
 func TestWriteLayout(t *testing.T) {
@@ -55,7 +66,7 @@ func TestWriteLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := img.Desc
-	want.Annotations = map[string]string{ocispec.AnnotationRefName: "tool:1.0", AnnotationName: "docker.io/library/tool:1.0"}
+	want.Annotations = map[string]string{ocispec.AnnotationRefName: "tool:1.0", AnnotationName: wholeName(t, "tool:1.0")}
 	if diff := cmp.Diff([]ocispec.Descriptor{want}, ix.Manifests); diff != "" {
 		t.Error(diff)
 	}

@@ -25,28 +25,28 @@ func rust(tools resolve.Tools, p *resolve.Project) (compose.Input, func()) {
 	pin := p.Lock.Toolchain.Pin
 	var open []func()
 	return compose.Input{
-		Name: "Rust " + pin.Channel, Key: pin.Tree, Prefix: ToolchainPrefix,
-		Tree: func(ctx context.Context) (*layer.Tree, error) {
-			t, done, err := resolve.ToolchainTree(ctx, tools, pin)
-			if err != nil {
-				return nil, err
+			Name: "Rust " + pin.Channel, Key: pin.Tree, Prefix: ToolchainPrefix,
+			Tree: func(ctx context.Context) (*layer.Tree, error) {
+				t, done, err := resolve.ToolchainTree(ctx, tools, pin)
+				if err != nil {
+					return nil, err
+				}
+				open = append(open, done)
+				got, err := layer.TreeDigest(t)
+				if err != nil {
+					return nil, err
+				}
+				if got != pin.Tree {
+					return nil, fault.Hint(fmt.Errorf("toolchain %s: its files hash to %s, the lock says %s", pin.Channel, got, pin.Tree),
+						"its tarballs have the locked hashes, so the lock is wrong: run `twice lock --update toolchain`")
+				}
+				return t, nil
+			},
+		}, func() {
+			for _, done := range open {
+				done()
 			}
-			open = append(open, done)
-			got, err := layer.TreeDigest(t)
-			if err != nil {
-				return nil, err
-			}
-			if got != pin.Tree {
-				return nil, fault.Hint(fmt.Errorf("Rust %s: its files hash to %s, the lock says %s", pin.Channel, got, pin.Tree),
-					"its tarballs have the locked hashes, so the lock is wrong: run `twice lock --update toolchain`")
-			}
-			return t, nil
-		},
-	}, func() {
-		for _, done := range open {
-			done()
 		}
-	}
 }
 
 // vendor is the layer of the registry's crates. Its key is their checksums.

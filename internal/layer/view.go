@@ -82,9 +82,9 @@ func (v *View) Remove(p string) {
 	}
 }
 
-// Clear removes everything below the directory p.
+// Clear removes everything below the directory p. If p is a link, nothing is.
 func (v *View) Clear(p string) {
-	if n, _ := v.walk(p, false); n != nil {
+	if n := v.find(p); n != nil {
 		n.children = nil
 	}
 }

@@ -67,6 +67,7 @@ func TestView(t *testing.T) {
 		{"remove through a link", []string{"l -> d", "d/f", "d/g", "- l/f"}, "d/g:2 l:0"},
 		{"remove nothing", []string{"f", "- g", "- x/y/z"}, "f:0"},
 		{"clear", []string{"d/", "d/e/f", "! d"}, "d:0"},
+		{"clear a link", []string{"l -> d", "d/f", "! l"}, "d/f:1 l:0"},
 		{"deep", []string{strings.Repeat("d/", 2100) + "f"}, "too deep"},
 	} {
 		v, err := view(test.lines...)

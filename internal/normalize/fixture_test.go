@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -97,7 +98,7 @@ func (f *fixture) root(t testing.TB, desc ocispec.Descriptor, name string) {
 	desc.Annotations["org.opencontainers.image.created"] = "2026-11-22T01:02:03Z"
 	if name != "" {
 		desc.Annotations[ocispec.AnnotationRefName] = name
-		desc.Annotations[image.AnnotationName] = "docker.io/library/" + name
+		desc.Annotations[image.AnnotationName] = wholeName(t, name)
 	}
 	f.roots = append(f.roots, desc)
 	ix := ocispec.Index{Manifests: f.roots}
@@ -108,6 +109,16 @@ func (f *fixture) root(t testing.TB, desc ocispec.Descriptor, name string) {
 	}
 	writeFile(t, filepath.Join(f.dir, "index.json"), b)
 	writeFile(t, filepath.Join(f.dir, "oci-layout"), []byte(`{"imageLayoutVersion": "1.0.0"}`))
+}
+
+// wholeName is what a short name stands for.
+func wholeName(t testing.TB, name string) string {
+	t.Helper()
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref.String()
 }
 
 // archive writes the fixture as a tar, in an odd order.

@@ -110,18 +110,18 @@ func TestLayerRules(t *testing.T) {
 		{"parents are not made up", []string{"a/b/c=1"}, []string{"a/b/c=1"}, true},
 		{"out of order", []string{"b=1", "a=2"}, []string{"a=2", "b=1"}, false},
 		{"root last", []string{"a=1", "./"}, []string{"./", "a=1"}, false},
+		{"root twice", []string{"./", "./", "a=1"}, []string{"./", "a=1"}, false},
 		{"last of a path wins", []string{"f=1", "g=2", "f=3"}, []string{"f=3", "g=2"}, false},
 		{"twice in a row", []string{"f=1", "f=3"}, []string{"f=3"}, false},
 		{"directory twice", []string{"d/", "d/f=1", "d/"}, []string{"d/", "d/f=1"}, false},
 		{"file replaces directory", []string{"d/", "d/f=1", "d=2"}, []string{"d=2"}, false},
-		{"directory replaces file", []string{"d=2", "d/", "d/f=1"}, []string{"d/", "d/f=1"}, false},
+		{"directory replaces file", []string{"d=2", "d/", "d/f=1"}, []string{"d/", "d/.wh..wh..opq=", "d/f=1"}, false},
 		{"hard link", []string{"a=1", "b => a", "c => a"}, []string{"a=1", "b => a", "c => a"}, true},
 		{"hard link before its file in order", []string{"b=1", "a => b", "c => a"}, []string{"a=1", "b => a", "c => a"}, false},
 		{"hard link to a link", []string{"a=1", "b => a", "c => b"}, []string{"a=1", "b => a", "c => a"}, false},
 		{"hard link keeps what it named", []string{"a=1", "b => a", "a=2"}, []string{"a=2", "b=1"}, false},
 		{"hard link to a symbolic link", []string{"a -> x", "b => a"}, []string{"a -> x", "b => a"}, false},
 		{"hard link to a lower layer", []string{"b => a"}, []string{"b => a"}, false},
-		{"hard link in front of a file that comes", []string{"a => b", "b=1"}, []string{"a => b", "b=1"}, false},
 		{"through a symbolic link", []string{"lib -> usr/lib", "lib/f=1", "usr/lib/g=2"}, []string{"lib -> usr/lib", "usr/lib/f=1", "usr/lib/g=2"}, false},
 		{"whiteouts", []string{"d/", "d/.wh..wh..opq", "d/.wh.x", "d/y=1"}, []string{"d/", "d/.wh..wh..opq=", "d/.wh.x=", "d/y=1"}, true},
 		{"whiteout of a file of the layer", []string{".wh.f", "f=1"}, []string{"f=1"}, false},
@@ -211,9 +211,14 @@ func TestSparseFilesAreFilled(t *testing.T) {
 
 func TestLayersThatCannotBe(t *testing.T) {
 	for want, in := range map[string][]string{
-		"not a directory":           {"f=1", "f/g=2"},
-		"hard link to the director": {"d/", "a => d"},
-		"too many symbolic links":   {"a -> b", "b -> a", "a/f=1"},
+		"not a directory":                      {"f=1", "f/g=2"},
+		"hard link to the director":            {"d/", "a => d"},
+		"hard link to the whiteout":            {".wh.a", "b => .wh.a"},
+		"a: hard link to b/c of a layer below": {"a => b/c", ".wh.b"},
+		"a: hard link to c of a layer below":   {"a => c", "c=1"},
+		"a: hard link to d/c of a layer below": {"a => d/c", "d/.wh..wh..opq"},
+		"a: hard link to e/c of a layer below": {"a => e/c", "e=1"},
+		"too many symbolic links":              {"a -> b", "b -> a", "a/f=1"},
 	} {
 		b := entries(t, in...)
 		_, err := scan(t.Context(), io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), 0, t.TempDir())

@@ -15,7 +15,8 @@
 // Entries come in the order of package layer, and one path comes once, as it
 // was after unpacking: later entries win, a file replaces a directory and all in
 // it, and a path through a symbolic link of the same layer is where that leads. Of a group of hard
-// links the first in order is the file. Kept are type, permission bits, numeric
+// links the first in order is the file; a link to a file of a layer below stays,
+// but is refused if the layer replaces or hides that file too. Kept are type, permission bits, numeric
 // owner, link target, device numbers and the extended attribute
 // security.capability. Times are whole seconds, no later than the epoch and no
 // earlier than 1970; without an epoch they are 0. User and group names, access

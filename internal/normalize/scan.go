@@ -37,6 +37,9 @@ func scan(ctx context.Context, r *io.SectionReader, epoch int64, tmp string) (*c
 		c.names = c.view.Names()
 		err = c.settleWhiteouts()
 	}
+	if err == nil {
+		err = c.checkLinks()
+	}
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -53,10 +56,13 @@ func (c *contents) Close() error {
 }
 
 func (c *contents) add(h *tar.Header, offset int64, content io.Reader, epoch int64, tmp string) error {
-	if isWhiteout(h.Name) && h.Typeflag != tar.TypeDir {
+	if isWhiteout(h.Name) { // of whatever type, as unpackers take it
 		return c.set(h.Name, whiteout)
 	}
 	if h.Typeflag == tar.TypeLink {
+		if isWhiteout(h.Linkname) {
+			return fmt.Errorf("%s: hard link to the whiteout %s", h.Name, h.Linkname)
+		}
 		if ino := c.view.Lookup(h.Linkname); ino != nil {
 			if ino.Dir {
 				return fmt.Errorf("%s: hard link to the directory %s", h.Name, h.Linkname)
@@ -79,7 +85,20 @@ func (c *contents) add(h *tar.Header, offset int64, content io.Reader, epoch int
 	return c.set(h.Name, e)
 }
 
+// set puts an entry at name. A directory in the place of another entry of the layer
+// is opaque, as that has replaced what layers below have there.
 func (c *contents) set(name string, e entry) error {
+	was, _ := c.view.Has(name)
+	if err := c.put(name, e); err != nil {
+		return err
+	}
+	if e.kind == tar.TypeDir && was != nil && !was.Dir {
+		return c.put(path.Join(name, image.OpaqueWhiteout), whiteout)
+	}
+	return nil
+}
+
+func (c *contents) put(name string, e entry) error {
 	ino := &layer.Inode{Item: len(c.entries), Dir: e.kind == tar.TypeDir}
 	if e.kind == tar.TypeSymlink {
 		ino.Symlink = e.link
@@ -112,7 +131,7 @@ func (c *contents) fill(e *entry, h *tar.Header, content io.Reader, tmp string) 
 func (c *contents) settleWhiteouts() error {
 	settled := false
 	for _, n := range c.names {
-		if !isWhiteout(n.Path) || n.Inode.Dir || path.Base(n.Path) == image.OpaqueWhiteout {
+		if !isWhiteout(n.Path) || path.Base(n.Path) == image.OpaqueWhiteout {
 			continue
 		}
 		hidden := hiddenBy(n.Path)
@@ -136,6 +155,29 @@ func (c *contents) settleWhiteouts() error {
 	}
 	if settled {
 		c.names = c.view.Names()
+	}
+	return nil
+}
+
+// checkLinks refuses hard links to a file of a layer below that this layer
+// replaces or hides: what they name depends on the order of entries.
+func (c *contents) checkLinks() error {
+	for _, n := range c.names {
+		e := c.entries[n.Inode.Item]
+		if e.kind != tar.TypeLink {
+			continue
+		}
+		_, there := c.view.Has(e.link)
+		for p := e.link; p != "." && !there; p = path.Dir(p) {
+			dir, base := path.Split(p)
+			ino, ok := c.view.Has(p)
+			_, hidden := c.view.Has(dir + image.Whiteout + base)
+			_, opaque := c.view.Has(dir + image.OpaqueWhiteout)
+			there = ok && ino != nil && !ino.Dir || hidden || opaque
+		}
+		if there {
+			return fmt.Errorf("%s: hard link to %s of a layer below, which this layer replaces or hides", n.Path, e.link)
+		}
 	}
 	return nil
 }

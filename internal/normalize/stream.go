@@ -54,7 +54,7 @@ func (s *stream) entry(h *tar.Header, r io.Reader) error {
 	if err := s.follow(h); err != nil {
 		return err
 	}
-	if isWhiteout(h.Name) && h.Typeflag != tar.TypeDir {
+	if isWhiteout(h.Name) {
 		return writeEntry(s.ctx, s.tw, h.Name, "", whiteout, nil, nil)
 	}
 	if h.Typeflag == tar.TypeLink {
@@ -73,25 +73,26 @@ func (s *stream) entry(h *tar.Header, r io.Reader) error {
 
 // follow checks that h may come after what came.
 func (s *stream) follow(h *tar.Header) error {
-	if h.Name == "." {
-		if s.last != "" {
+	before := s.last
+	s.last = h.Name
+	switch {
+	case h.Name == ".":
+		if before != "" {
 			return errUnordered
 		}
 		return nil
-	}
-	if s.last != "" && layer.ComparePaths(s.last, h.Name) >= 0 {
+	case before != "" && before != "." && layer.ComparePaths(before, h.Name) >= 0:
 		return errUnordered
 	}
-	s.last = h.Name
 	for len(s.above) > 0 && !below(h.Name, s.above[len(s.above)-1].path) {
 		s.above = s.above[:len(s.above)-1]
 	}
 	if n := len(s.above); n > 0 && !s.above[n-1].dir {
 		return errUnordered
 	}
-	s.above = append(s.above, step{h.Name, h.Typeflag == tar.TypeDir})
+	s.above = append(s.above, step{h.Name, h.Typeflag == tar.TypeDir && !isWhiteout(h.Name)})
 
-	if isWhiteout(h.Name) && h.Typeflag != tar.TypeDir && path.Base(h.Name) != image.OpaqueWhiteout {
+	if isWhiteout(h.Name) && path.Base(h.Name) != image.OpaqueWhiteout {
 		hidden := hiddenBy(h.Name)
 		if layer.ComparePaths(hidden, h.Name) < 0 {
 			return errUnordered // it may have come

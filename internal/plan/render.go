@@ -192,6 +192,8 @@ func (p *Plan) collect(b *strings.Builder) {
 		b.WriteString("find \"$t/deps\" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +\n")
 	}
 	b.WriteString("find /out -exec touch -h -d @0 {} +\n")
+	// What the step leaves behind is kept by the engine: just the output.
+	b.WriteString("cd /\nrm -rf \"$src\" \"$cargo_home\"\n")
 }
 
 // cflagNames: CFLAGS and CXXFLAGS always, and every other of their kind that

@@ -21,8 +21,12 @@ import (
 	specs "github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/address"
+	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -51,15 +55,40 @@ var rootDir = sync.OnceValues(func() (string, error) {
 		return dir, copyProgram(runc, dir)
 	}
 	if os.Getenv("TWICE_TEST_NETWORK") != "1" {
-		return "", errors.New("no runc: install it, name a directory in TWICE_TEST_ENGINE_ROOT, or set TWICE_TEST_NETWORK=1 on Debian")
+		return "", errors.New("no runc: install it, name a directory in TWICE_TEST_ENGINE_ROOT, or set TWICE_TEST_NETWORK=1")
 	}
-	cmd := exec.Command("sh", "-ec", "apt-get download -q runc libseccomp2 libc6 && for d in *.deb; do dpkg-deb -x $d .; rm $d; done")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("no runc, and apt-get: %w: %s", err, out)
-	}
-	return dir, nil
+	return dir, composeRoot(dir)
 })
+
+// composeRoot makes the root that the program makes, from the locked packages.
+func composeRoot(dir string) error {
+	ctx := context.Background()
+	cache, err := os.MkdirTemp("", "twice-engine-store-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(cache)
+	st, err := store.Open(cache)
+	if err != nil {
+		return err
+	}
+	r, err := address.New(address.Mirrors{}, os.Getenv)
+	if err != nil {
+		return err
+	}
+	def, err := images.Load("engine")
+	if err != nil {
+		return err
+	}
+	f := fetch.Fetcher{Store: st, Client: r.HTTPClient()}
+	if err := f.Fetch(ctx, compose.Items(def, r)); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil {
+		return err
+	}
+	return compose.EngineRoot(ctx, st, def, dir)
+}
 
 // copyProgram copies a program and the libraries that ldd names.
 func copyProgram(path, dir string) error {

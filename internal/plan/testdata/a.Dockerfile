@@ -1,4 +1,4 @@
-# demo, side A. Written by twice; plan sha256:8f097d0ebdd7db642e3e7383649a8b21dbdeff836dbb3f0771047cb165402eb8
+# demo, side A. Written by twice; plan sha256:e2dd4a7338f9bb520f923f4e792addae6fe8cecd0165da0462fae510e87c3826
 #   builder    sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
 #   source     sha256:043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89
 #   vendor     sha256:4c94485e0c21ae6c41ce1dfe7b6bfaceea5ab68e40a2476f50208e526f506080
@@ -48,6 +48,8 @@ t=target/x86_64-unknown-linux-gnu/release
 install -m 755 "$t/demo" /out/bin/
 find "$t/deps" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +
 find /out -exec touch -h -d @0 {} +
+cd /
+rm -rf "$src" "$cargo_home"
 END
 
 FROM scratch AS out

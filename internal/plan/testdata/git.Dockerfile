@@ -1,4 +1,4 @@
-# demo, side A. Written by twice; plan sha256:bab7ade496f179d259910f0098e0b522d3316e3df974571a17889900eef362c0
+# demo, side A. Written by twice; plan sha256:3ec028d905646cb2f3d2ac5c38ed2819bc674702637227a005894031560f339c
 #   builder    sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
 #   git        sha256:cd0aa9856147b6c5b4ff2b7dfee5da20aa38253099ef1b4a64aced233c9afe29
 #   gitbuilder sha256:0b407281768f0e833afef47ed464b6571d01ca4d53c12ce5c51d1462f4ad6677
@@ -77,6 +77,8 @@ t=target/x86_64-unknown-linux-gnu/release
 install -m 755 "$t/demo" /out/bin/
 find "$t/deps" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +
 find /out -exec touch -h -d @0 {} +
+cd /
+rm -rf "$src" "$cargo_home"
 END
 
 FROM scratch AS out
