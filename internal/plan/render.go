@@ -55,7 +55,7 @@ func (p *Plan) gitStage(b *strings.Builder, n names) {
 	fmt.Fprintf(b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s \\\n    env -i /bin/sh -eu <<'END'\n",
 		mount(n.source, "", "/in/source"), mount(n.vendor, "", "/in/vendor"), mount(n.git, "", "/in/git"))
 	b.WriteString("export PATH=" + standardPath + " HOME=/root CARGO_HOME=/cargo LC_ALL=C.UTF-8 TZ=UTC0\n")
-	b.WriteString("umask 022\nmkdir -p /cargo /vendor /work\ncp -R /in/source/. /work\n")
+	b.WriteString("umask 022\nmkdir -p /cargo /vendor /source\ncp -R /in/source/. /source\n")
 	b.WriteString("git config --system --add safe.directory '*'\n")
 	for _, r := range p.GitRepos {
 		fmt.Fprintf(b, "git config --system --add 'url.file:///in/git/%s.insteadOf' '%s'\n", r.Folder, r.URL)
@@ -69,7 +69,7 @@ directory = "/in/vendor/` + IndexDir + `"
 git-fetch-with-cli = true
 TOML
 `)
-	fmt.Fprintf(b, "cd /work/%s\n", p.Dir)
+	fmt.Fprintf(b, "cd /source/%s\n", p.Dir)
 	b.WriteString("cargo vendor --locked --versioned-dirs --respect-source-config /vendor/" + IndexDir + " > /tmp/sources.toml\n")
 	// cargo names the git sources it replaced; their replacement is ours.
 	b.WriteString("sed -n '/^\\[source\\.\"git+/,/^$/p' /tmp/sources.toml | sed 's/^replace-with = .*/replace-with = \"twice\"/' > /vendor/git-sources.toml\n")

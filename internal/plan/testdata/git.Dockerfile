@@ -1,4 +1,4 @@
-# demo, side A. Written by twice; plan sha256:3ec028d905646cb2f3d2ac5c38ed2819bc674702637227a005894031560f339c
+# demo, side A. Written by twice; plan sha256:80d44962436c6e7ba2ee56fff04914d7f6d92f2320c40eb7d426939b800d2c41
 #   builder    sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
 #   git        sha256:cd0aa9856147b6c5b4ff2b7dfee5da20aa38253099ef1b4a64aced233c9afe29
 #   gitbuilder sha256:0b407281768f0e833afef47ed464b6571d01ca4d53c12ce5c51d1462f4ad6677
@@ -13,8 +13,8 @@ RUN --network=none \
     env -i /bin/sh -eu <<'END'
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CARGO_HOME=/cargo LC_ALL=C.UTF-8 TZ=UTC0
 umask 022
-mkdir -p /cargo /vendor /work
-cp -R /in/source/. /work
+mkdir -p /cargo /vendor /source
+cp -R /in/source/. /source
 git config --system --add safe.directory '*'
 git config --system --add 'url.file:///in/git/b-0123.insteadOf' 'https://git.example.org/a/b.git'
 cat > /cargo/config.toml <<'TOML'
@@ -25,7 +25,7 @@ directory = "/in/vendor/index.crates.io-1949cf8c6b5b557f"
 [net]
 git-fetch-with-cli = true
 TOML
-cd /work/rust
+cd /source/rust
 cargo vendor --locked --versioned-dirs --respect-source-config /vendor/index.crates.io-1949cf8c6b5b557f > /tmp/sources.toml
 sed -n '/^\[source\."git+/,/^$/p' /tmp/sources.toml | sed 's/^replace-with = .*/replace-with = "twice"/' > /vendor/git-sources.toml
 find /vendor -exec touch -h -d @1700000000 {} +
