@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,7 +121,10 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"commit":       cmdCommit,
 			"damage":       cmdDamage,
 			"nothing-left": cmdNothingLeft,
+			"same-base":    cmdSameBase,
 			"same-flags":   cmdSameFlags,
+			"serve-image":  cmdServeImage(map[*testscript.TestScript]*httptest.Server{}),
+			"peer":         cmdPeer,
 			"run-image":    cmdRunImage,
 			"image-digest": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Setenv("IMAGE", strings.TrimSpace(ts.ReadFile(args[0])))

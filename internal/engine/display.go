@@ -80,9 +80,6 @@ func merge(streams []Stream) chan *client.SolveStatus {
 
 // mark returns a copy of status under the stream's name.
 func (s Stream) mark(status *client.SolveStatus) *client.SolveStatus {
-	if s.Prefix == "" {
-		return status
-	}
 	id := func(d digest.Digest) digest.Digest { return digest.FromString(s.Prefix + "\x00" + d.String()) }
 	out := &client.SolveStatus{}
 	for _, v := range status.Vertexes {
@@ -99,7 +96,7 @@ func (s Stream) mark(status *client.SolveStatus) *client.SolveStatus {
 	}
 	for _, v := range status.Statuses {
 		c := *v
-		c.Vertex = id(v.Vertex)
+		c.Vertex, c.ID = id(v.Vertex), input(v.ID)
 		out.Statuses = append(out.Statuses, &c)
 	}
 	for _, v := range status.Logs {
@@ -118,8 +115,16 @@ func (s Stream) mark(status *client.SolveStatus) *client.SolveStatus {
 // name puts the prefix inside the brackets that most steps' names start with:
 // "[build 2/3] RUN make" becomes "[A build 2/3] RUN make".
 func (s Stream) name(n string) string {
+	n = input(n)
+	if s.Prefix == "" {
+		return n
+	}
 	if rest, ok := strings.CutPrefix(n, "["); ok {
 		return "[" + s.Prefix + " " + rest
 	}
 	return "[" + s.Prefix + "] " + n
 }
+
+// input takes the registry off an input's name, which BuildKit puts there: the
+// input comes from the client, and no registry is asked.
+func input(n string) string { return strings.ReplaceAll(n, "docker.io/library/", "") }

@@ -143,3 +143,27 @@ func TestDisplayDrains(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+// BuildKit calls an input docker.io/library/builder. Whoever reads the log would
+// think that it was pulled from there.
+func TestInputsHaveNoRegistry(t *testing.T) {
+	t0 := time.Unix(1000, 0)
+	load := digest.FromString("load")
+	for _, prefix := range []string{"", "A"} {
+		in := make(chan *client.SolveStatus, 1)
+		in <- &client.SolveStatus{
+			Vertexes: []*client.Vertex{{Digest: load, Name: "[context builder] load metadata for docker.io/library/builder@sha256:00", Started: &t0, Completed: &t0}},
+			Statuses: []*client.VertexStatus{{ID: "resolve docker.io/library/builder@sha256:00", Vertex: load, Timestamp: t0, Started: &t0, Completed: &t0}},
+		}
+		close(in)
+		var out bytes.Buffer
+		if err := Display(t.Context(), &out, Plain, Stream{prefix, in}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"load metadata for builder@sha256:00", "resolve builder@sha256:00"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("with prefix %q, %q is not in\n%s", prefix, want, &out)
+			}
+		}
+	}
+}
