@@ -12,6 +12,7 @@ import (
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/engine/embedded"
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/verify"
 	"github.com/moby/buildkit/client"
@@ -125,11 +126,12 @@ func (b *builder) Build(ctx context.Context, job verify.Job) error {
 	go func() {
 		defer close(forwarded)
 		for s := range status {
-			b.streams[job.Side] <- s
+			b.streams[job.Side.Name] <- s
 		}
 	}()
 	err := b.Run(ctx, engine.Job{
-		ID: job.Side, Dockerfile: []byte(job.Dockerfile), Target: "out", Inputs: job.Contexts, Store: b.tools.Store, Out: job.Out, Hostname: job.HostName,
+		ID: job.Side.Name, Dockerfile: []byte(job.Plan.Dockerfile(job.Side)), Target: "out", Inputs: job.Inputs.Contexts(), Store: b.tools.Store,
+		Out: job.Out, Hostname: job.Side.Settings(job.Plan).HostName,
 	}, status)
 	<-forwarded
 	return b.explain(err)
@@ -154,6 +156,9 @@ type outputError struct {
 }
 
 func (e *outputError) Unwrap() error { return e.error }
+
+// Fixed implements verify.Builder: BuildKit can vary every axis.
+func (b *builder) Fixed() []plan.Unvaried { return nil }
 
 // Name implements verify.Builder.
 func (b *builder) Name() string {

@@ -118,14 +118,17 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"commit":       cmdCommit,
-			"damage":       cmdDamage,
-			"nothing-left": cmdNothingLeft,
-			"same-base":    cmdSameBase,
-			"same-flags":   cmdSameFlags,
-			"serve-image":  cmdServeImage(map[*testscript.TestScript]*httptest.Server{}),
-			"peer":         cmdPeer,
-			"run-image":    cmdRunImage,
+			"build-context":  cmdBuildContext,
+			"commit":         cmdCommit,
+			"damage":         cmdDamage,
+			"nothing-left":   cmdNothingLeft,
+			"same-artefacts": cmdSameArtefacts,
+			"same-digests":   cmdSameDigests,
+			"same-base":      cmdSameBase,
+			"same-flags":     cmdSameFlags,
+			"serve-image":    cmdServeImage(map[*testscript.TestScript]*httptest.Server{}),
+			"peer":           cmdPeer,
+			"run-image":      cmdRunImage,
 			"image-digest": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Setenv("IMAGE", strings.TrimSpace(ts.ReadFile(args[0])))
 			},

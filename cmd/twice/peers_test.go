@@ -8,10 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/craton-co/twice/images"
-	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/compose"
-	"github.com/craton-co/twice/internal/fetch"
-	"github.com/craton-co/twice/internal/store"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -54,19 +51,14 @@ func cmdPeer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx := context.Background()
 	cache := ts.Getenv("TWICE_CACHE")
-	st, err := store.Open(filepath.Join(cache, "store"))
-	ts.Check(err)
-	r, err := address.New(address.Mirrors{}, os.Getenv)
-	ts.Check(err)
-	f := &fetch.Fetcher{Store: st, Client: r.HTTPClient()}
-	ts.Check(r.Discover(ctx, f.Get))
+	tools := scriptTools(ts)
 	def, err := images.Parse([]byte(peers), nil)
 	ts.Check(err)
-	def.Lock, err = compose.Lock(ctx, f, r, def, compose.LockOptions{})
+	def.Lock, err = compose.Lock(ctx, tools.Fetcher, tools.Resolver, def, compose.LockOptions{})
 	ts.Check(err)
-	ts.Check(f.Fetch(ctx, compose.Items(def, r)))
+	ts.Check(tools.Fetcher.Fetch(ctx, compose.Items(def, tools.Resolver)))
 	root := filepath.Join(cache, "peers")
-	ts.Check(compose.EngineRoot(ctx, st, def, root))
+	ts.Check(compose.EngineRoot(ctx, tools.Store, def, root))
 	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--kill-child", "sh", "-c", enterPeers, "sh", root, ts.MkAbs(".")}, args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin", "HOME=/root"}
 	var stdout, stderr bytes.Buffer

@@ -12,7 +12,9 @@
 //   - Inputs are OCI images in Job.Store; the Dockerfile says `FROM builder`
 //     or `--mount=from=source` with their names. The engine asks for their
 //     blobs by digest, read-only, through the session of the solve.
-//   - There is no build context. `COPY file /` finds nothing.
+//   - There is no build context, and `COPY file /` finds nothing, unless
+//     Job.Context names a directory. Inputs that are layers in it (package
+//     buildcontext) are how other engines get them.
 //   - Nothing is taken from a registry or any other address. The text may not
 //     have a `# syntax` line (it would pull an image), and a source policy
 //     refuses every source other than the inputs, on remote engines too.
@@ -52,6 +54,7 @@ type Job struct {
 	Target     string                        // stage to export; "" is the last one
 	Inputs     map[string]ocispec.Descriptor // named contexts: image manifests or indexes in Store
 	Store      *store.Store
+	Context    string // directory that is the build context; "": an empty one
 	Out        string // directory to export to: made if missing, must be empty
 	NoCache    bool
 	Hostname   string            // host name that steps see; "" is BuildKit's own

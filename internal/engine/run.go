@@ -138,12 +138,19 @@ func solveOpt(job Job) (client.SolveOpt, error) {
 	if job.Out == "" {
 		return opt, errors.New("no directory for the output")
 	}
+	var files fsutil.FS = memory{}
+	if job.Context != "" {
+		var err error
+		if files, err = fsutil.NewFS(job.Context); err != nil {
+			return opt, fmt.Errorf("build context: %w", err)
+		}
+	}
 	return client.SolveOpt{
 		Frontend:      "dockerfile.v0",
 		FrontendAttrs: attrs,
 		LocalMounts: map[string]fsutil.FS{
 			"dockerfile": memory{"Dockerfile": job.Dockerfile},
-			"context":    memory{},
+			"context":    files,
 		},
 		OCIStores:    stores,
 		SourcePolicy: inputsOnly(),

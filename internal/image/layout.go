@@ -34,6 +34,19 @@ func WriteLayout(ctx context.Context, st Blobs, desc ocispec.Descriptor, dir, na
 	return nil
 }
 
+// WriteLayoutOf is WriteLayout for several images or indexes: index.json lists
+// roots, annotations included, in that order.
+func WriteLayoutOf(ctx context.Context, st Blobs, roots []ocispec.Descriptor, dir string) error {
+	t, err := Tree(st, roots, nil, false)
+	if err == nil {
+		err = unpack(ctx, t, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("writing OCI layout: %w", err)
+	}
+	return nil
+}
+
 // WriteArchive writes what desc names as an archive; see the package comment.
 // name may be "", or else is a reference such as "registry/name:tag".
 func WriteArchive(ctx context.Context, st Blobs, desc ocispec.Descriptor, w io.Writer, name string) error {
@@ -130,7 +143,7 @@ func (l *layoutTree) add(root ocispec.Descriptor, depth int) error {
 	if !IsIndex(root.MediaType) {
 		return l.image(root)
 	}
-	if _, ok := l.t.Get(blobPath(root.Digest)); ok {
+	if _, ok := l.t.Get(BlobPath(root.Digest)); ok {
 		return nil // with all it names
 	}
 	if depth == maxNesting {
@@ -158,12 +171,12 @@ func (l *layoutTree) image(desc ocispec.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	d := dockerImage{Config: blobPath(m.Config.Digest), Layers: []string{}}
+	d := dockerImage{Config: BlobPath(m.Config.Digest), Layers: []string{}}
 	if tag := repoTag(desc); tag != "" {
 		d.RepoTags = []string{tag}
 	}
 	for _, b := range m.Layers {
-		d.Layers = append(d.Layers, blobPath(b.Digest))
+		d.Layers = append(d.Layers, BlobPath(b.Digest))
 	}
 	if i := slices.IndexFunc(l.images, func(o dockerImage) bool { return o.Config == d.Config }); i >= 0 {
 		l.images[i].RepoTags = append(l.images[i].RepoTags, d.RepoTags...)
@@ -202,11 +215,12 @@ func (l *layoutTree) blob(d digest.Digest, size int64) error {
 		return fmt.Errorf("%s: %d bytes, its descriptor says %d", d, fi.Size(), size)
 	}
 	return l.t.Add(layer.Entry{
-		Path: blobPath(d), Type: tar.TypeReg, Mode: 0o644, Size: fi.Size(),
+		Path: BlobPath(d), Type: tar.TypeReg, Mode: 0o644, Size: fi.Size(),
 		Open: func() (io.ReadCloser, error) { return openVerified(l.st, d) },
 	})
 }
 
-func blobPath(d digest.Digest) string {
+// BlobPath is where a layout has a blob, with slashes.
+func BlobPath(d digest.Digest) string {
 	return strings.Join([]string{ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded()}, "/")
 }

@@ -20,9 +20,9 @@ import (
 )
 
 func blobNames(img Image) []string {
-	names := []string{blobPath(img.Desc.Digest), blobPath(img.Manifest.Config.Digest)}
+	names := []string{BlobPath(img.Desc.Digest), BlobPath(img.Manifest.Config.Digest)}
 	for _, l := range img.Manifest.Layers {
-		names = append(names, blobPath(l.Digest))
+		names = append(names, BlobPath(l.Digest))
 	}
 	return names
 }
@@ -50,7 +50,7 @@ func TestWriteLayout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if blobPath(digest.FromBytes(b)) != name {
+		if BlobPath(digest.FromBytes(b)) != name {
 			t.Errorf("%s has other content", name)
 		}
 	}
@@ -119,8 +119,8 @@ func TestArchiveIsCanonical(t *testing.T) {
 		}
 		files[h.Name] = string(content)
 	}
-	want := `[{"Config":"` + blobPath(img.Manifest.Config.Digest) + `","RepoTags":["registry.example:5000/a/tool:latest"],"Layers":["` +
-		blobPath(img.Manifest.Layers[0].Digest) + `","` + blobPath(img.Manifest.Layers[1].Digest) + `"]}]`
+	want := `[{"Config":"` + BlobPath(img.Manifest.Config.Digest) + `","RepoTags":["registry.example:5000/a/tool:latest"],"Layers":["` +
+		BlobPath(img.Manifest.Layers[0].Digest) + `","` + BlobPath(img.Manifest.Layers[1].Digest) + `"]}]`
 	if diff := cmp.Diff(want, files["manifest.json"]); diff != "" {
 		t.Error(diff)
 	}
@@ -146,7 +146,7 @@ func TestArchiveOfAnIndex(t *testing.T) {
 	if _, ok := tree.Get("manifest.json"); ok {
 		t.Error("docker load would take one platform for all")
 	}
-	for _, name := range append(append(blobNames(arm), blobNames(base)...), blobPath(desc.Digest)) {
+	for _, name := range append(append(blobNames(arm), blobNames(base)...), BlobPath(desc.Digest)) {
 		if _, ok := tree.Get(name); !ok {
 			t.Errorf("%s is missing", name)
 		}

@@ -97,15 +97,37 @@ func pull(ctx context.Context, tools resolve.Tools, ref string, offline bool) (i
 
 // Compose makes the images from what is in the store.
 func Compose(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set, error) {
-	set := &Set{Runtimes: map[string]image.Image{}, Crates: len(p.CargoLock.Crates())}
+	set, err := ComposeLocked(ctx, tools, p)
+	if err != nil {
+		return nil, err
+	}
+	return set, set.AddSource(ctx, tools, p)
+}
+
+// AddSource composes what ComposeLocked leaves out, the source layer, and
+// counts what the set is made of.
+func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
+	var err error
+	if set.Source, err = compose.Scratch(ctx, tools.Store, p.Source.Tree, layer.Zstd); err != nil {
+		return fmt.Errorf("composing the source layer: %w", err)
+	}
+	set.Crates, set.GitCrates = len(p.CargoLock.Crates()), 0
 	for _, d := range cargo.GitDependencies(p.CargoLock) {
 		set.GitCrates += len(d.Packages)
 	}
 	def, err := p.Definition(p.Config.Builder.Image)
+	set.Packages = len(def.Locked())
+	return err
+}
+
+// ComposeLocked makes the images that depend on the project's locks and not on
+// its sources.
+func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set, error) {
+	set := &Set{Runtimes: map[string]image.Image{}}
+	def, err := p.Definition(p.Config.Builder.Image)
 	if err != nil {
 		return nil, err
 	}
-	set.Packages = len(def.Locked())
 	toolchain, done := rust(tools, p)
 	defer done()
 	if set.Builder, err = compose.Builder(ctx, tools.Store, def, toolchain); err != nil {
@@ -116,9 +138,6 @@ func Compose(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set
 	}
 	if set.Vendor, err = vendor(ctx, tools, p); err != nil {
 		return nil, err
-	}
-	if set.Source, err = compose.Scratch(ctx, tools.Store, p.Source.Tree, layer.Zstd); err != nil {
-		return nil, fmt.Errorf("composing the source layer: %w", err)
 	}
 	for _, im := range p.Config.Images {
 		if _, done := set.Runtimes[im.Base]; done || im.Base == resolve.Scratch {

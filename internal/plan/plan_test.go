@@ -29,21 +29,36 @@ func withGit() *Plan {
 	return p
 }
 
+// What runs is the same text, however the inputs get to the engine.
+func TestOneBody(t *testing.T) {
+	p, s := withGit(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}
+	_, named, _ := strings.Cut(p.Dockerfile(s), "\n\n")
+	if !strings.HasSuffix(p.ContextDockerfile(s, nil), "\n\n"+named) {
+		t.Error("the two renderings run different things")
+	}
+}
+
 func TestGolden(t *testing.T) {
+	layers := map[string][]string{"builder": {"blobs/1", "blobs/2"}, "source": {"blobs/3"}, "vendor": {"blobs/4"}}
 	for _, c := range []struct {
-		name string
-		plan *Plan
-		side Side
+		name   string
+		plan   *Plan
+		side   Side
+		layers map[string][]string
 	}{
-		{"a", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}},
-		{"b", example(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}},
-		{"git", withGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}},
+		{"a", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
+		{"b", example(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}, nil},
+		{"git", withGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
+		{"context", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}, layers},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.plan.Check(); err != nil {
 				t.Fatal(err)
 			}
 			got := c.plan.Dockerfile(c.side)
+			if c.layers != nil {
+				got = c.plan.ContextDockerfile(c.side, c.layers)
+			}
 			file := filepath.Join("testdata", c.name+".Dockerfile")
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {

@@ -22,6 +22,25 @@ func (p *Plan) Dockerfile(s Side) string {
 	return b.String()
 }
 
+// ContextDockerfile renders the plan for engines that know no named contexts:
+// Dagger's Directory.DockerBuild, docker build. layers are the tar files of
+// each input in the build context, lowest first; they are unpacked in stages of
+// the inputs' names, and what runs after that is the same text.
+func (p *Plan) ContextDockerfile(s Side, layers map[string][]string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s, side %s. Written by twice; plan %s\n\n", p.Name, s.Name, p.Digest())
+	contexts := p.Contexts()
+	for _, c := range slices.Sorted(maps.Keys(contexts)) {
+		fmt.Fprintf(&b, "# %s\nFROM scratch AS %s\n", contexts[c], c)
+		for _, l := range layers[c] {
+			fmt.Fprintf(&b, "ADD %s /\n", l)
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString(p.body(sideOf(p, s), contextNames()))
+	return b.String()
+}
+
 // body is everything that runs.
 func (p *Plan) body(s sideText, n names) string {
 	var b strings.Builder

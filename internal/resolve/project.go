@@ -63,6 +63,8 @@ type Project struct {
 	HasConfig bool         // there is a twice.toml
 	Lock      *lock.Lock   // nil until Locked
 	LockFrom  string       // for people: "twice.lock", "built-in pins", …
+
+	CargoLockText string // what CargoLock was parsed from
 }
 
 // Open reads the source and its settings. Close it when done.
@@ -121,6 +123,7 @@ func (p *Project) read() error {
 	if p.CargoLock, err = cargo.ParseLock(data); err != nil {
 		return err
 	}
+	p.CargoLockText = string(data)
 	p.Config = &config.File{}
 	data, err = fs.ReadFile(fsys, path.Join(ws.Root, config.Name))
 	switch {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 )
 
 // judge compares the sides and says everything that the run found out.
-func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides []*side, window [2]time.Time) (*verdict.Verdict, error) {
+func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides []*side, window [2]time.Time, fixed []plan.Unvaried) (*verdict.Verdict, error) {
 	start := time.Now()
 	r.Progress.Start("compare")
 	a, b := sides[0], sides[1]
@@ -37,7 +38,7 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 			v.Image = x.A
 		}
 	}
-	v.Varied, v.NotVaried = axes(opt.Vary, a.settings, b.settings)
+	v.Varied, v.NotVaried = axes(opt.Vary, fixed, a.settings, b.settings)
 	if v.Warnings, err = r.warnings(ctx, prep, sides, window); err != nil {
 		return nil, err
 	}
@@ -188,7 +189,7 @@ func (s *side) verdict() verdict.Build {
 }
 
 // axes describes what was varied, with both values, and what was not.
-func axes(vary []plan.Axis, a, b plan.Settings) (varied, not []verdict.Axis) {
+func axes(vary []plan.Axis, fixed []plan.Unvaried, a, b plan.Settings) (varied, not []verdict.Axis) {
 	on := map[plan.Axis]bool{}
 	for _, x := range vary {
 		on[x] = true
@@ -197,7 +198,11 @@ func axes(vary []plan.Axis, a, b plan.Settings) (varied, not []verdict.Axis) {
 		if on[x] {
 			varied = append(varied, verdict.Axis{Name: string(x), A: a.Value(x), B: b.Value(x)})
 		} else {
-			not = append(not, verdict.Axis{Name: string(x), Why: "left out by --vary"})
+			why := "left out by --vary"
+			if i := slices.IndexFunc(fixed, func(f plan.Unvaried) bool { return f.Name == string(x) }); i >= 0 {
+				why = fixed[i].Why
+			}
+			not = append(not, verdict.Axis{Name: string(x), Why: why})
 		}
 	}
 	for _, u := range plan.NotVaried() {

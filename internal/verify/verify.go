@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/craton-co/twice/internal/artefact"
@@ -19,7 +20,6 @@ import (
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/verdict"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -29,15 +29,17 @@ type Builder interface {
 	Build(ctx context.Context, job Job) error
 	// Name says in one line what runs the builds.
 	Name() string
+	// Fixed are the axes that the engine gives every build alike, with the
+	// reason: they are listed as not varied.
+	Fixed() []plan.Unvaried
 }
 
-// Job is what a Builder runs.
+// Job is what a Builder runs: one plan, as one side, with its inputs.
 type Job struct {
-	Side       string // "A", "B"
-	Dockerfile string
-	Contexts   map[string]ocispec.Descriptor
-	HostName   string
-	Out        string
+	Plan   *plan.Plan
+	Side   plan.Side
+	Inputs *inputs.Set
+	Out    string
 }
 
 // Progress hears of the steps of a run. All methods may be called at once from
@@ -64,6 +66,10 @@ type Runner struct {
 	Progress Progress
 	// Engine starts the engine; it is called only when something must be built.
 	Engine func(ctx context.Context) (Builder, error)
+	// Inputs composes what the project's lock names, all but the sources, and
+	// puts what images are made on into the store. Nil: it is fetched and
+	// composed here.
+	Inputs func(ctx context.Context, p *resolve.Project) (*inputs.Set, error)
 	// Scratch is where outputs are kept while a run lasts.
 	Scratch string
 }
@@ -97,14 +103,23 @@ func (r *Runner) prepare(ctx context.Context, prep *Prepared, start time.Time) e
 	if err := p.UseLock(ctx, r.Tools); err != nil {
 		return err
 	}
-	if err := inputs.Fetch(ctx, r.Tools, p); err != nil {
-		return err
+	locked := r.Inputs
+	if locked == nil {
+		if err := inputs.Fetch(ctx, r.Tools, p); err != nil {
+			return err
+		}
+		locked = func(ctx context.Context, p *resolve.Project) (*inputs.Set, error) {
+			return inputs.ComposeLocked(ctx, r.Tools, p)
+		}
 	}
 	prep.step(r, "inputs", p.Summary(), start)
 	start = time.Now()
 	r.Progress.Start("builder")
 	var err error
-	if prep.Inputs, err = inputs.Compose(ctx, r.Tools, p); err != nil {
+	if prep.Inputs, err = locked(ctx, p); err != nil {
+		return err
+	}
+	if err := prep.Inputs.AddSource(ctx, r.Tools, p); err != nil {
 		return err
 	}
 	prep.step(r, "builder", prep.Inputs.Builder.Desc.Digest.String(), start)
@@ -139,16 +154,6 @@ func newPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 	return pl, pl.Check()
 }
 
-// Contexts are the plan's inputs as descriptors.
-func (prep *Prepared) Contexts() map[string]ocispec.Descriptor {
-	in := prep.Inputs
-	c := map[string]ocispec.Descriptor{"builder": in.Builder.Desc, "source": in.Source.Desc, "vendor": in.Vendor.Desc}
-	if len(in.GitRepos) > 0 {
-		c["git"], c["gitbuilder"] = in.Git.Desc, in.GitBuilder.Desc
-	}
-	return c
-}
-
 // side is one of the two builds, with what it made.
 type side struct {
 	plan.Side
@@ -172,15 +177,19 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 			return v, nil
 		}
 	}
+	engine, err := r.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fixed := engine.Fixed()
+	opt.Vary = slices.DeleteFunc(slices.Clone(opt.Vary), func(a plan.Axis) bool {
+		return slices.ContainsFunc(fixed, func(f plan.Unvaried) bool { return f.Name == string(a) })
+	})
 	sides, cleanup, err := r.sides(prep, opt, "A", "B")
 	if err != nil {
 		return nil, err
 	}
 	defer cleanup()
-	engine, err := r.Engine(ctx)
-	if err != nil {
-		return nil, err
-	}
 	window := [2]time.Time{time.Now()}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, s := range sides {
@@ -190,7 +199,7 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 		return nil, err
 	}
 	window[1] = time.Now()
-	v, err := r.judge(ctx, prep, opt, sides, window)
+	v, err := r.judge(ctx, prep, opt, sides, window, fixed)
 	if err != nil {
 		return nil, err
 	}
@@ -267,8 +276,7 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 				return err
 			}
 		}
-		job := Job{Side: s.Name, Dockerfile: pl.Dockerfile(s.Side), Contexts: prep.Contexts(), HostName: s.Settings(pl).HostName, Out: b.Out}
-		if err := engine.Build(ctx, job); err != nil {
+		if err := engine.Build(ctx, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out}); err != nil {
 			return fmt.Errorf("build %s of %s: %w", s.Name, pl.Name, err)
 		}
 		made, err := artefact.Collect(ctx, r.Tools, b)

@@ -1,0 +1,226 @@
+package inputs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/compose"
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/store"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+const cargoLock = `version = 4
+
+[[package]]
+name = "app"
+version = "0.1.0"
+`
+
+// locked is a project as UseLock leaves it without a twice.lock.
+func locked(t *testing.T) *resolve.Project {
+	t.Helper()
+	p := &resolve.Project{
+		CargoLockText: cargoLock,
+		Config: &config.File{
+			Builder: config.Builder{Image: "builder-rust"},
+			Builds:  []config.Build{{Name: "app"}},
+			Images:  []config.Image{{Base: "runtime-cc", Labels: map[string]string{"a": "b"}}, {Base: "runtime-cc"}},
+		},
+		Lock: &lock.Lock{},
+	}
+	var err error
+	if p.CargoLock, err = cargo.ParseLock([]byte(cargoLock)); err != nil {
+		t.Fatal(err)
+	}
+	if p.Lock.Toolchain, err = resolve.BuiltinToolchain(); err != nil {
+		t.Fatal(err)
+	}
+	p.Lock.Inputs = p.Config.InputsDigest()
+	for _, name := range p.ImageNames() {
+		def, err := images.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Lock.Images = append(p.Lock.Images, lock.Image{Name: name, Definition: def.Identity(), Lock: def.Lock})
+	}
+	return p
+}
+
+func TestRequestSaysWhatComposingNeeds(t *testing.T) {
+	p := locked(t)
+	r, err := NewRequest(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := r.Project()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(p.ImageNames(), q.ImageNames()); d != "" {
+		t.Errorf("images: %s", d)
+	}
+	for _, name := range p.ImageNames() {
+		a, errA := p.Definition(name)
+		b, errB := q.Definition(name)
+		if err := errors.Join(errA, errB); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(a, b); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	if d := cmp.Diff(p.Lock.Toolchain.Pin.Tree, q.Lock.Toolchain.Pin.Tree); d != "" {
+		t.Errorf("toolchain: %s", d)
+	}
+	again, err := NewRequest(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(r, again); d != "" {
+		t.Errorf("a request of a request differs: %s", d)
+	}
+}
+
+// What shapes the build and the image, and not the inputs, is no part of a request:
+// an engine that caches by it composes nothing again.
+func TestRequestIsAsSmallAsCanBe(t *testing.T) {
+	a, b := locked(t), locked(t)
+	b.Config.Builds[0].Features = []string{"more"}
+	b.Config.Images[0].Labels["a"] = "c"
+	ra, errA := NewRequest(a)
+	rb, errB := NewRequest(b)
+	if err := errors.Join(errA, errB); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(ra, rb); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestBrokenRequests(t *testing.T) {
+	good, err := NewRequest(locked(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Request){
+		"settings":   func(r *Request) { r.Settings = "{" },
+		"Cargo.lock": func(r *Request) { r.CargoLock = "[[package" },
+		"twice.lock": func(r *Request) { r.Lock = strings.Replace(r.Lock, "sha256", "sha257", 1) },
+	} {
+		r := good
+		change(&r)
+		if _, err := r.Project(); err == nil {
+			t.Errorf("a request with broken %s is taken", name)
+		}
+	}
+}
+
+// small is a set of images of one small layer each.
+func small(t *testing.T, st *store.Store) *Set {
+	t.Helper()
+	one := func(name string) image.Image {
+		tree := layer.NewTree()
+		if err := tree.Add(layer.File(name, 0o644, 0, []byte(name))); err != nil {
+			t.Fatal(err)
+		}
+		im, err := compose.Scratch(t.Context(), st, tree, layer.Zstd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return im
+	}
+	return &Set{
+		Builder: one("builder"), Vendor: one("vendor"), Git: one("git"), GitBuilder: one("gitbuilder"),
+		GitRepos: []plan.GitRepo{{URL: "https://git.example.org/b", Folder: "b"}, {URL: "https://git.example.org/a", Folder: "a"}},
+		Runtimes: map[string]image.Image{"runtime-cc": one("cc"), "127.0.0.1:5000/base@sha256:00": one("base")},
+	}
+}
+
+func testStore(t *testing.T) *store.Store {
+	t.Helper()
+	st, err := store.Open(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+func TestLayoutIsReadBack(t *testing.T) {
+	st := testStore(t)
+	set, dir := small(t, st), filepath.Join(t.TempDir(), "layout")
+	if err := set.WriteLayout(t.Context(), st, dir); err != nil {
+		t.Fatal(err)
+	}
+	to := testStore(t)
+	got, err := Import(t.Context(), to, func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, name)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(set, got, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("-written +read:\n%s", d)
+	}
+	for name, im := range got.images() {
+		for _, l := range im.Manifest.Layers {
+			if want := strings.HasPrefix(name, runtimePrefix); to.Has(l.Digest) != want {
+				t.Errorf("layer of %s in the store: %t, want %t", name, !want, want)
+			}
+		}
+	}
+}
+
+// Whatever a layout holds that its descriptors don't say is refused.
+func TestDamagedLayoutIsRefused(t *testing.T) {
+	st := testStore(t)
+	set, dir := small(t, st), filepath.Join(t.TempDir(), "layout")
+	if err := set.WriteLayout(t.Context(), st, dir); err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]bool{}
+	open := func(name string) (io.ReadCloser, error) {
+		read[name] = true
+		return os.Open(filepath.Join(dir, name))
+	}
+	if _, err := Import(t.Context(), testStore(t), open); err != nil {
+		t.Fatal(err)
+	}
+	if len(read) < 10 {
+		t.Fatalf("only %d files are read", len(read))
+	}
+	for bad := range read {
+		for i, damage := range []func([]byte) []byte{
+			func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+			func(b []byte) []byte { return b[:len(b)-1] },
+			nil, // missing
+		} {
+			_, err := Import(context.Background(), testStore(t), func(name string) (io.ReadCloser, error) {
+				b, err := os.ReadFile(filepath.Join(dir, name))
+				if err != nil || name != bad {
+					return io.NopCloser(bytes.NewReader(b)), err
+				}
+				if damage == nil {
+					return nil, fs.ErrNotExist
+				}
+				return io.NopCloser(bytes.NewReader(damage(b))), nil
+			})
+			if err == nil && !(i == 0 && bad == "index.json") { // which has no digest
+				t.Errorf("a damaged %s is taken", bad)
+			}
+		}
+	}
+}

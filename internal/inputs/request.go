@@ -1,0 +1,80 @@
+package inputs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/resolve"
+)
+
+// Request is all that ComposeLocked's result depends on, as text: what an
+// engine that caches calls by their arguments has to be given. Equal requests
+// give equal inputs, whatever the sources are.
+type Request struct {
+	Lock      string // twice.lock, the built-in pins included
+	CargoLock string // Cargo.lock
+	Settings  string // canonical JSON of what the lock doesn't say
+}
+
+type settings struct {
+	Builder config.Builder `json:"builder"`
+	Bases   []string       `json:"bases"`
+}
+
+// NewRequest is the request of a locked project.
+func NewRequest(p *resolve.Project) (Request, error) {
+	s := settings{Builder: p.Config.Builder, Bases: []string{}}
+	for _, im := range p.Config.Images {
+		s.Bases = append(s.Bases, im.Base)
+	}
+	slices.Sort(s.Bases)
+	s.Bases = slices.Compact(s.Bases)
+	text, err := json.Marshal(s)
+	if err != nil {
+		return Request{}, err
+	}
+	return Request{Lock: string(p.Lock.Format()), CargoLock: p.CargoLockText, Settings: string(text)}, nil
+}
+
+// Project is a project with what the request says and no sources: what Fetch
+// and ComposeLocked take.
+func (r Request) Project() (*resolve.Project, error) {
+	var s settings
+	if err := json.Unmarshal([]byte(r.Settings), &s); err != nil {
+		return nil, fmt.Errorf("parsing settings: %w", err)
+	}
+	p := &resolve.Project{Config: &config.File{Builder: s.Builder}, CargoLockText: r.CargoLock}
+	for _, b := range s.Bases {
+		p.Config.Images = append(p.Config.Images, config.Image{Base: b})
+	}
+	var err error
+	if p.CargoLock, err = cargo.ParseLock([]byte(r.CargoLock)); err != nil {
+		return nil, err
+	}
+	if p.Lock, err = lock.Parse([]byte(r.Lock)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Write fetches and composes what the request names, and writes it as a layout
+// into dir, which is made or must be empty.
+func (r Request) Write(ctx context.Context, tools resolve.Tools, dir string) error {
+	p, err := r.Project()
+	if err != nil {
+		return err
+	}
+	if err := Fetch(ctx, tools, p); err != nil {
+		return err
+	}
+	s, err := ComposeLocked(ctx, tools, p)
+	if err != nil {
+		return err
+	}
+	return s.WriteLayout(ctx, tools.Store, dir)
+}
