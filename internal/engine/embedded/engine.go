@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/codes"
 
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/fault"
@@ -101,8 +103,8 @@ func (e *embedded) explain(ctx context.Context, err error) error {
 // noticed a moment before the end of the process.
 func (e *embedded) died(err error) bool {
 	var wait time.Duration
-	if strings.Contains(err.Error(), "code = Unavailable") {
-		wait = time.Second
+	if grpcerrors.Code(err) == codes.Unavailable || strings.Contains(err.Error(), "Unavailable: ") {
+		wait = 5 * time.Second
 	}
 	select {
 	case <-e.child.dead:
