@@ -13,6 +13,7 @@ type global struct {
 	quiet    bool
 	json     bool
 	progress string
+	bundle   string
 }
 
 func newRoot() *cobra.Command {
@@ -34,11 +35,12 @@ results are the same bits: binaries, rlibs, release archives and the image.`,
 	root.SetVersionTemplate("twice {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.BoolVar(&g.offline, "offline", false, "fetch nothing: an input that the store lacks is an error")
+	f.StringVar(&g.bundle, "bundle", "", "take inputs from this bundle first, a file or a directory; see twice bundle")
 	f.BoolVar(&g.noMirror, "no-mirror", false, "fetch from upstream addresses only")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print the result and nothing else")
 	f.BoolVar(&g.json, "json", false, "print the result as JSON")
 	f.StringVar(&g.progress, "progress", "auto", "how builds are shown: auto, tty, plain, lines, none")
-	root.AddCommand(newVerify(&g), newBuild(&g), newInit(), newLock(&g), newFetch(&g), newPlan(&g), newImage(&g), newNormalize(&g))
+	root.AddCommand(newVerify(&g), newBuild(&g), newInit(), newLock(&g), newFetch(&g), newBundle(&g), newPlan(&g), newImage(&g), newNormalize(&g))
 	return root
 }
 

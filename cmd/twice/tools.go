@@ -7,6 +7,7 @@ import (
 
 	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/store"
 )
@@ -35,11 +36,14 @@ func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) 
 			p.message("warning: %s", err)
 		}
 	}
-	return resolve.Tools{
-		Store:    st,
-		Resolver: r,
-		Fetcher:  f,
-	}, nil
+	tools := resolve.Tools{Store: st, Resolver: r, Fetcher: f}
+	if g.bundle != "" {
+		p.Start("bundle")
+		if err := inputs.ReadBundle(ctx, tools, g.bundle); err != nil {
+			return resolve.Tools{}, err
+		}
+	}
+	return tools, nil
 }
 
 // openStore opens the user's store, which is made if it isn't there.

@@ -23,6 +23,7 @@ import (
 	"github.com/craton-co/twice/internal/store"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/opencontainers/go-digest"
 )
 
 const cargoLock = `version = 4
@@ -222,5 +223,46 @@ func TestDamagedLayoutIsRefused(t *testing.T) {
 				t.Errorf("a damaged %s is taken", bad)
 			}
 		}
+	}
+}
+
+// A bundle's toolchain is used if its files are the locked ones, whatever it
+// says of itself.
+func TestForeignToolchainIsRefused(t *testing.T) {
+	t.Setenv("RUSTUP_HOME", t.TempDir())
+	st, p := testStore(t), locked(t)
+	tools := resolve.Tools{Store: st}
+	tree := layer.NewTree()
+	if err := tree.Add(layer.File(resolve.ToolchainPrefix+"/bin/rustc", 0o755, 0, []byte("#!/bin/sh"))); err != nil {
+		t.Fatal(err)
+	}
+	im, err := compose.Scratch(t.Context(), st, tree, layer.Zstd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pin := range []digest.Digest{p.Lock.Toolchain.Tree, ""} {
+		if pin == "" { // what it really is: then it is taken
+			small := layer.NewTree()
+			if err := small.Add(layer.File("bin/rustc", 0o755, 0, []byte("#!/bin/sh"))); err != nil {
+				t.Fatal(err)
+			}
+			if pin, err = layer.TreeDigest(small); err != nil {
+				t.Fatal(err)
+			}
+			p.Lock.Toolchain.Tree = pin
+		}
+		if err := resolve.RememberToolchain(t.Context(), tools, pin, im.Desc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken, done := rust(tools, p)
+	if _, err := taken.Tree(t.Context()); err != nil {
+		t.Errorf("the locked toolchain: %v", err)
+	}
+	done()
+	refused, done := rust(tools, locked(t))
+	defer done()
+	if _, err := refused.Tree(t.Context()); err == nil || !strings.Contains(err.Error(), "its files hash to") {
+		t.Errorf("another toolchain: %v", err)
 	}
 }

@@ -16,16 +16,13 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// ToolchainPrefix is where the builder has Rust: in the PATH of every image.
-const ToolchainPrefix = "usr/local"
-
 // rust is the locked toolchain. Its files are used only if they have the
 // digest that the lock holds. The second result is called when the layer is made.
 func rust(tools resolve.Tools, p *resolve.Project) (compose.Input, func()) {
 	pin := p.Lock.Toolchain.Pin
 	var open []func()
 	return compose.Input{
-			Name: "Rust " + pin.Channel, Key: pin.Tree, Prefix: ToolchainPrefix,
+			Name: "Rust " + pin.Channel, Key: pin.Tree, Prefix: resolve.ToolchainPrefix,
 			Tree: func(ctx context.Context) (*layer.Tree, error) {
 				t, done, err := resolve.ToolchainTree(ctx, tools, pin)
 				if err != nil {

@@ -2,7 +2,9 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -147,7 +149,8 @@ func matches(m *rust.Manifest, channel string) bool {
 }
 
 // ToolchainTree is the files of a pinned toolchain: from an installed one, else
-// from its tarballs, which are fetched. The caller compares the tree with the
+// from an image in the store that a bundle brought, else from its tarballs,
+// which are fetched. The caller compares the tree with the
 // pin's digest where there is one, and calls done when it has been read.
 func ToolchainTree(ctx context.Context, tools Tools, pin rust.Pin) (t *layer.Tree, done func(), err error) {
 	if dir, err := rust.Installed(ctx, pin); err == nil {
@@ -166,6 +169,12 @@ func ToolchainTree(ctx context.Context, tools Tools, pin rust.Pin) (t *layer.Tre
 			return t, func() {}, nil
 		}
 		// An installed toolchain with other files is no error: the tarballs decide.
+	}
+	if pin.Tree != "" {
+		t, done, err := bundledToolchain(ctx, tools, pin)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return t, done, err
+		}
 	}
 	if err := tools.Fetcher.Fetch(ctx, ToolchainItems(tools, pin)); err != nil {
 		return nil, nil, fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)

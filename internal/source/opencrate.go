@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/craton-co/twice/internal/store"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/craton-co/twice/internal/cargo"
@@ -100,7 +101,17 @@ func findCrate(ctx context.Context, spec string, opt Options) (cargo.Crate, erro
 	if opt.Checksum != "" && opt.Checksum != got.Checksum {
 		return c, fmt.Errorf("crate %s %s: the index says checksum %s, %s was asked for", name, got.Version, got.Checksum, opt.Checksum)
 	}
-	return got, opt.Store.Remember(ctx, memoKind, memoKey(name, got.Version), []byte(got.Checksum))
+	return got, RememberCrate(ctx, opt.Store, got)
+}
+
+// RememberCrate keeps the checksum of a published version: the index need not
+// be asked for it then. One that the store knows by another is an error.
+func RememberCrate(ctx context.Context, st *store.Store, c cargo.Crate) error {
+	if b, ok := st.Recall(memoKind, memoKey(c.Name, c.Version)); ok && string(b) != c.Checksum {
+		return fault.Hint(fmt.Errorf("crate %s %s: checksum %s, and %s before", c.Name, c.Version, c.Checksum, b),
+			"published crates don't change: find out who lies")
+	}
+	return st.Remember(ctx, memoKind, memoKey(c.Name, c.Version), []byte(c.Checksum))
 }
 
 func memoKey(name, version string) digest.Digest {
