@@ -16,17 +16,33 @@ import (
 
 // sourceFlags say how the source is taken.
 type sourceFlags struct {
-	dirty bool
-	epoch int64
+	dirty  bool
+	epoch  int64
+	config configFile
+}
+
+// configFile is a flag: a twice.toml, read at once.
+type configFile struct {
+	name string
+	data []byte
+}
+
+func (c *configFile) String() string { return c.name }
+func (c *configFile) Type() string   { return "file" }
+func (c *configFile) Set(name string) (err error) {
+	c.name = name
+	c.data, err = os.ReadFile(name)
+	return err
 }
 
 func (s *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.dirty, "dirty", false, "build files that no commit holds; the verdict says so")
 	cmd.Flags().Int64Var(&s.epoch, "epoch", -1, "SOURCE_DATE_EPOCH in seconds since 1970, in the place of the commit's")
+	cmd.Flags().Var(&s.config, "config", "a twice.toml in the place of the source's own")
 }
 
 func (s *sourceFlags) options(g *global) resolve.Options {
-	o := resolve.Options{Dirty: s.dirty, Offline: g.offline}
+	o := resolve.Options{Dirty: s.dirty, Offline: g.offline, Config: s.config.data}
 	if s.epoch >= 0 {
 		o.Epoch = &s.epoch
 	}

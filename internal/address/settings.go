@@ -71,20 +71,8 @@ func ReadSettings(env func(string) string) (Settings, error) {
 		return Settings{}, fault.Hintf(fmt.Errorf("reading settings: %w", err), "correct %s", name)
 	}
 
-	m := Mirrors{
-		Crates:   list(env("TWICE_MIRROR_CRATES")),
-		Debian:   list(env("TWICE_MIRROR_DEBIAN")),
-		Snapshot: list(env("TWICE_MIRROR_SNAPSHOT")),
-		Rust:     list(env("TWICE_MIRROR_RUST")),
-		CUDA:     list(env("TWICE_MIRROR_CUDA")),
-	}
-	if m.Git, err = pairs("TWICE_MIRROR_GIT", env("TWICE_MIRROR_GIT")); err != nil {
-		return Settings{}, err
-	}
-	if m.Registries, err = pairs("TWICE_MIRROR_REGISTRIES", env("TWICE_MIRROR_REGISTRIES")); err != nil {
-		return Settings{}, err
-	}
-	if m, err = m.checked("environment (TWICE_MIRROR_…)"); err != nil {
+	m, err := environmentMirrors(env)
+	if err != nil {
 		return Settings{}, err
 	}
 	s.Mirrors = m.before(s.Mirrors)
@@ -99,6 +87,39 @@ func ReadSettings(env func(string) string) (Settings, error) {
 		s.CA = ca
 	}
 	return s, nil
+}
+
+func environmentMirrors(env func(string) string) (Mirrors, error) {
+	m := Mirrors{
+		Crates:   list(env("TWICE_MIRROR_CRATES")),
+		Debian:   list(env("TWICE_MIRROR_DEBIAN")),
+		Snapshot: list(env("TWICE_MIRROR_SNAPSHOT")),
+		Rust:     list(env("TWICE_MIRROR_RUST")),
+		CUDA:     list(env("TWICE_MIRROR_CUDA")),
+	}
+	var err error
+	if m.Git, err = pairs("TWICE_MIRROR_GIT", env("TWICE_MIRROR_GIT")); err != nil {
+		return Mirrors{}, err
+	}
+	if m.Registries, err = pairs("TWICE_MIRROR_REGISTRIES", env("TWICE_MIRROR_REGISTRIES")); err != nil {
+		return Mirrors{}, err
+	}
+	return m.checked("environment (TWICE_MIRROR_…)")
+}
+
+// ParseMirrors reads mirrors that are given as KIND=ADDRESS each, KIND being
+// crates, debian, snapshot, rust, cuda, git or registries. Of the last two an
+// address is what is replaced, "=", and what takes its place.
+func ParseMirrors(list []string) (Mirrors, error) {
+	env := map[string]string{}
+	for _, m := range list {
+		kind, value, ok := strings.Cut(m, "=")
+		if !ok || !slices.Contains([]string{"crates", "debian", "snapshot", "rust", "cuda", "git", "registries"}, kind) {
+			return Mirrors{}, fault.Hint(fmt.Errorf("mirror %q is not KIND=ADDRESS", m), "KIND is crates, debian, snapshot, rust, cuda, git or registries")
+		}
+		env["TWICE_MIRROR_"+strings.ToUpper(kind)] += "," + value
+	}
+	return environmentMirrors(func(k string) string { return env[k] })
 }
 
 func parseSettings(b []byte) (Settings, error) {

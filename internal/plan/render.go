@@ -135,11 +135,7 @@ mkdir -p "$src" "$home" "$cargo_home/registry/src" /out/bin /out/rlib
 cp -R /in/source/. "$src"
 cp -R /in/vendor/` + IndexDir + ` "$cargo_home/registry/src/"
 cat > "$cargo_home/config.toml" <<TOML
-[source.crates-io]
-replace-with = "twice"
-[source.twice]
-directory = "$cargo_home/registry/src/` + IndexDir + `"
-TOML
+` + cargoConfig("$cargo_home") + `TOML
 `)
 	if len(p.GitRepos) > 0 {
 		b.WriteString("cat /in/vendor/git-sources.toml >> \"$cargo_home/config.toml\"\n")
@@ -166,6 +162,18 @@ find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 	}
 	fmt.Fprintf(b, "    cargo build --frozen --jobs \"$jobs\" %s\n", strings.Join(p.CargoArgs(), " "))
 	p.collect(b)
+}
+
+// CargoConfig is Cargo's configuration on a side: crates come from the vendor
+// input alone. A project with git dependencies has more, from its vendoring.
+func (p *Plan) CargoConfig(s Settings) string { return cargoConfig(s.CargoHome) }
+
+func cargoConfig(cargoHome string) string {
+	return `[source.crates-io]
+replace-with = "twice"
+[source.twice]
+directory = "` + cargoHome + `/registry/src/` + IndexDir + `"
+`
 }
 
 // wrapper is the text of RUSTC_WRAPPER. It stands in an unquoted here-document.

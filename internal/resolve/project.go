@@ -51,6 +51,7 @@ type Options struct {
 	Dirty   bool
 	Epoch   *int64
 	Offline bool
+	Config  []byte // a twice.toml that takes the place of the source's; nil: that one
 }
 
 // Project is everything known about a build before anything is fetched for it.
@@ -96,7 +97,7 @@ func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 		return nil, err
 	}
 	p := &Project{Spec: spec, Source: src}
-	if err := p.read(); err != nil {
+	if err := p.read(opt.Config); err != nil {
 		_ = src.Close()
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 // Close drops the source's temporary files.
 func (p *Project) Close() error { return p.Source.Close() }
 
-func (p *Project) read() error {
+func (p *Project) read(given []byte) error {
 	fsys := p.Source.FS()
 	ws, err := cargo.Inspect(fsys, p.Source.Dir)
 	if err != nil {
@@ -125,7 +126,9 @@ func (p *Project) read() error {
 	}
 	p.CargoLockText = string(data)
 	p.Config = &config.File{}
-	data, err = fs.ReadFile(fsys, path.Join(ws.Root, config.Name))
+	if data, err = given, nil; given == nil {
+		data, err = fs.ReadFile(fsys, path.Join(ws.Root, config.Name))
+	}
 	switch {
 	case err == nil:
 		if p.Config, err = config.Parse(data); err != nil {

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/craton-co/twice/ci/internal/dagger"
+	"github.com/craton-co/twice/internal/buildcontext"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/verdict"
+	"github.com/craton-co/twice/internal/verify"
+)
+
+// The hermetic builder, with the sources where a build has them: for `terminal`
+func (m *Twice) Builder(ctx context.Context) (*dagger.Container, error) {
+	r, err := m.newRun(ctx)
+	if err != nil {
+		return nil, failure(err)
+	}
+	opt, err := r.options(ctx)
+	if err != nil {
+		return nil, failure(err)
+	}
+	prep, err := r.runner().Prepare(ctx, opt)
+	if err != nil {
+		return nil, failure(err)
+	}
+	defer prep.Project.Close()
+	p, e := prep.Plans[0], engine{run: r}
+	job := verify.Job{Plan: p, Side: plan.Side{Name: "A", Jobs: 1}, Inputs: prep.Inputs}
+	c := e.context(job)
+	s := job.Side.Settings(p)
+	stage := func(name string) *dagger.Container {
+		return c.DockerBuild(dagger.DirectoryDockerBuildOpts{Target: name, NoInit: true})
+	}
+	vendor, config := stage("vendor").Rootfs(), p.CargoConfig(s)
+	if len(p.GitRepos) > 0 {
+		vendor = stage("gitvendor").Directory("/vendor")
+		more, err := vendor.File("git-sources.toml").Contents(ctx)
+		if err != nil {
+			return nil, failure(err)
+		}
+		config += more
+	}
+	return stage("builder").
+		WithDirectory(s.Source, stage("source").Rootfs()).
+		WithDirectory(s.CargoHome+"/registry/src", vendor).
+		WithEnvVariable("PATH", s.Path).WithEnvVariable("HOME", s.Home).WithEnvVariable("CARGO_HOME", s.CargoHome).
+		WithEnvVariable("CARGO_NET_OFFLINE", "true").
+		WithNewFile(s.CargoHome+"/config.toml", config).
+		WithWorkdir(filepath.Join(s.Source, p.Dir)), nil
+}
+
+// The context and Dockerfile that a build runs, as a directory
+func (m *Twice) Plan(ctx context.Context) (*dagger.Directory, error) {
+	r, err := m.newRun(ctx)
+	if err != nil {
+		return nil, failure(err)
+	}
+	opt, err := r.options(ctx)
+	if err != nil {
+		return nil, failure(err)
+	}
+	prep, err := r.runner().Prepare(ctx, opt)
+	if err != nil {
+		return nil, failure(err)
+	}
+	defer prep.Project.Close()
+	d, e := dag.Directory(), engine{run: r}
+	for _, p := range prep.Plans {
+		at := "."
+		if len(prep.Plans) > 1 {
+			at = p.Name
+		}
+		job := verify.Job{Plan: p, Side: plan.Side{Name: "A", Jobs: 1}, Inputs: prep.Inputs}
+		d = d.WithDirectory(at, e.context(job).WithNewFile("Dockerfile", buildcontext.Dockerfile(p, job.Side, prep.Inputs)))
+	}
+	return d, nil
+}
+
+// One build: binaries, rlibs, release archives, image.tar and SHA256SUMS. It proves nothing: verify does
+func (m *Twice) Build(ctx context.Context) (*dagger.Directory, error) {
+	r, err := m.newRun(ctx)
+	if err != nil {
+		return nil, failure(err)
+	}
+	if err := r.build(ctx); err != nil {
+		return nil, failure(err)
+	}
+	return dag.CurrentModule().Workdir(r.path("out")), nil
+}
+
+func (r *run) build(ctx context.Context) error {
+	opt, err := r.options(ctx)
+	if err != nil {
+		return err
+	}
+	opt.Keep = r.path("out")
+	_, err = r.runner().Build(ctx, opt)
+	return err
+}
+
+// The canonical image as an OCI archive, which docker load reads too
+func (m *Twice) Image(ctx context.Context) (*dagger.File, error) {
+	r, err := m.newRun(ctx)
+	if err != nil {
+		return nil, failure(err)
+	}
+	if err := r.build(ctx); err != nil {
+		return nil, failure(err)
+	}
+	found, err := filepath.Glob(r.path("out", "image*.tar"))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != 1 {
+		return nil, failure(fault.Hintf(errImages(len(found)), "`build` has them all: image-<name>.tar"))
+	}
+	return dag.CurrentModule().WorkdirFile(found[0]), nil
+}
+
+// The image as a container, to run or to chain. Its digest is not the image's: Dagger writes its own configuration
+func (m *Twice) Container(ctx context.Context) (*dagger.Container, error) {
+	f, err := m.Image(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return dag.Container().Import(f), nil
+}
+
+type errImages int
+
+func (n errImages) Error() string {
+	if n == 0 {
+		return "the project has no image"
+	}
+	return "the project has several images"
+}
+
+// oneImage refuses a verdict about none or several.
+func oneImage(v *verdict.Verdict) error {
+	n := 0
+	for _, a := range v.Artefacts {
+		if a.Kind == verdict.Image {
+			n++
+		}
+	}
+	if n != 1 {
+		return errImages(n)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/craton-co/twice/ci/internal/dagger"
+	"github.com/craton-co/twice/internal/buildcontext"
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/verify"
+)
+
+// engine runs plans with Directory.DockerBuild: the one way of Dagger's in which
+// a command has no network.
+type engine struct {
+	run     *run
+	version string
+}
+
+func newEngine(ctx context.Context, r *run) (*engine, error) {
+	v, err := dag.Version(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking the engine for its version: %w", err)
+	}
+	return &engine{r, v}, nil
+}
+
+// Build implements verify.Builder. The context is the layout of what is locked,
+// which stays in the engine, and the layer of the sources, which goes there.
+func (e *engine) Build(ctx context.Context, job verify.Job) error {
+	c := e.context(job).DockerBuild(dagger.DirectoryDockerBuildOpts{Target: "out", NoInit: true})
+	if _, err := c.Rootfs().Export(ctx, job.Out); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (e *engine) context(job verify.Job) *dagger.Directory {
+	d := e.run.locked
+	for _, l := range job.Inputs.Source.Manifest.Layers {
+		name := image.BlobPath(l.Digest)
+		d = d.WithFile(name, dag.CurrentModule().WorkdirFile(e.run.path("store", name)))
+	}
+	return d.WithNewFile("Dockerfile", buildcontext.Dockerfile(job.Plan, job.Side, job.Inputs))
+}
+
+// Fixed implements verify.Builder.
+func (e *engine) Fixed() []plan.Unvaried {
+	return []plan.Unvaried{{Name: string(plan.HostName), Why: "Dagger gives every step the same host name"}}
+}
+
+// Name implements verify.Builder.
+func (e *engine) Name() string {
+	return "Dagger " + e.version + ", not contained: steps have no limits of their own"
+}
+
+// version is the one that Go recorded of Twice.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/craton-co/twice" && m.Version != "" {
+				return m.Version
+			}
+		}
+	}
+	return "(devel)"
+}
+
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

@@ -1,0 +1,94 @@
+// Builds a Cargo workspace hermetically, twice, and proves that the results are
+// the same bits: binaries, rlibs, release archives and a distroless image.
+//
+// In a clone of Twice itself the workspace is the reference project in
+// examples/tensor-wasm; anywhere else it is the repository that dagger is
+// called in.
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/craton-co/twice/ci/internal/dagger"
+)
+
+// Twice is a Cargo workspace to build, with all that its builds take.
+type Twice struct {
+	// +private
+	Source *dagger.Directory
+	// +private
+	Path string
+	// +private
+	Config *dagger.File
+	// +private
+	Dirty bool
+	// +private
+	Epoch int
+	// +private
+	Bundle *dagger.File
+	// +private
+	Store *dagger.Directory
+	// +private
+	Mirrors []string
+}
+
+func New(
+	ctx context.Context,
+	// The repository that dagger is called in
+	ws *dagger.Workspace,
+	// A repository in its place: a directory with its .git, which has the commit, its time and what is tracked
+	// +optional
+	source *dagger.Directory,
+	// The Cargo workspace's folder in the repository
+	// +optional
+	path string,
+	// A twice.toml in the place of the workspace's own
+	// +optional
+	config *dagger.File,
+	// Build files that no commit holds; the verdict says so
+	// +optional
+	dirty bool,
+	// SOURCE_DATE_EPOCH in seconds since 1970, in the place of the commit's
+	// +optional
+	// +default=-1
+	epoch int,
+	// All inputs in one file, as `twice bundle` writes it
+	// +optional
+	bundle *dagger.File,
+	// All inputs in a directory: a bundle, or a store of Twice's
+	// +optional
+	store *dagger.Directory,
+	// Where inputs may be had, KIND=URL each, KIND being crates, debian, snapshot, rust, cuda, git or registries
+	// +optional
+	mirrors []string,
+) (*Twice, error) {
+	if source == nil {
+		// What cargo and npm leave behind is big, and tracked by nobody.
+		source = ws.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: []string{"**/target", "**/node_modules"}})
+	}
+	if path == "" {
+		own, err := isTwice(ctx, source)
+		if err != nil {
+			return nil, err
+		}
+		if own {
+			path = "examples/tensor-wasm"
+		}
+	}
+	return &Twice{Source: source, Path: path, Config: config, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors}, nil
+}
+
+// isTwice tells whether a repository is Twice's own.
+func isTwice(ctx context.Context, d *dagger.Directory) (bool, error) {
+	have, err := d.Exists(ctx, "go.mod")
+	if err != nil || !have {
+		return false, err
+	}
+	text, err := d.File("go.mod").Contents(ctx)
+	if err != nil {
+		return false, fmt.Errorf("reading go.mod: %w", err)
+	}
+	return strings.HasPrefix(text, "module github.com/craton-co/twice\n"), nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/craton-co/twice/ci/internal/dagger"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/publish"
+	"github.com/craton-co/twice/internal/verdict"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Build twice and, if the builds agree, push the image: the result is its name by digest
+//
+// +cache="never"
+func (m *Twice) Publish(
+	ctx context.Context,
+	// Where to: registry/name:tag
+	address string,
+	// Who logs in
+	// +optional
+	username string,
+	// The password, or a token
+	// +optional
+	password *dagger.Secret,
+	// The registry as a service, for one that only the caller reaches: tcp://localhost:5000
+	// +optional
+	registry *dagger.Service,
+) (string, error) {
+	to, err := publish.ParseAddress(address)
+	if err != nil {
+		return "", failure(err)
+	}
+	opt, err := login(ctx, username, password, registry)
+	if err != nil {
+		return "", failure(err)
+	}
+	r, err := m.newRun(ctx)
+	if err != nil {
+		return "", failure(err)
+	}
+	v, err := r.verify(ctx)
+	if err != nil {
+		return "", failure(err)
+	}
+	img, err := r.publishable(ctx, v)
+	if err != nil {
+		return "", failure(err)
+	}
+	name, err := publish.Image(ctx, r.tools.Store, img, to, opt)
+	return name, failure(err)
+}
+
+// publishable is the image of a verdict that allows publishing it.
+func (r *run) publishable(ctx context.Context, v *verdict.Verdict) (image.Image, error) {
+	if v.Word != verdict.Reproducible {
+		text, err := textOf(v)
+		return image.Image{}, errors.Join(errors.New(text), errors.New("nothing is published: the builds differ"), err)
+	}
+	if v.Subject.Dirty {
+		return image.Image{}, fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
+	}
+	if err := oneImage(v); err != nil {
+		return image.Image{}, fault.Hint(err, "publish pushes one image: describe it in twice.toml")
+	}
+	size, err := r.tools.Store.Size(v.Image)
+	if err != nil {
+		return image.Image{}, err
+	}
+	return image.Load(ctx, r.tools.Store, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: v.Image, Size: size})
+}
+
+func login(ctx context.Context, username string, password *dagger.Secret, registry *dagger.Service) (publish.Options, error) {
+	opt := publish.Options{Username: username}
+	if (username == "") != (password == nil) {
+		return opt, fault.Hint(errors.New("a login is a user name and a password"), "give both, or neither: --username NAME --password env://TOKEN")
+	}
+	var err error
+	if password != nil {
+		if opt.Password, err = password.Plaintext(ctx); err != nil {
+			return opt, fmt.Errorf("reading the password: %w", err)
+		}
+	}
+	if registry == nil {
+		return opt, nil
+	}
+	if registry, err = registry.Start(ctx); err != nil {
+		return opt, fmt.Errorf("reaching the registry: %w", err)
+	}
+	at, err := registry.Endpoint(ctx)
+	if err != nil {
+		return opt, fmt.Errorf("reaching the registry: %w", err)
+	}
+	opt.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, at)
+	}
+	return opt, nil
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/craton-co/twice/ci/internal/dagger"
+	"github.com/craton-co/twice/internal/address"
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/inputs"
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/store"
+	"github.com/craton-co/twice/internal/verify"
+)
+
+// run is one call of a function: a folder of the runtime's, with a store that
+// lives as long as the call, and the source on its disk.
+type run struct {
+	twice  *Twice
+	dir    string // below the working directory, as the engine is told of it
+	tools  resolve.Tools
+	locked *dagger.Directory // layout of what the lock names; set by compose
+}
+
+func (m *Twice) newRun(ctx context.Context) (*run, error) {
+	dir, err := os.MkdirTemp(".", "work-")
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(filepath.Join(dir, "store"))
+	if err != nil {
+		return nil, err
+	}
+	mirrors, err := address.ParseMirrors(m.Mirrors)
+	if err != nil {
+		return nil, err
+	}
+	r, err := address.New(mirrors, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return &run{twice: m, dir: dir, tools: resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient()}}}, nil
+}
+
+// options brings the source here and says how to take it.
+func (r *run) options(ctx context.Context) (verify.Options, error) {
+	at := filepath.Join(r.dir, "source")
+	if _, err := r.twice.Source.Export(ctx, at); err != nil {
+		return verify.Options{}, fmt.Errorf("taking the source: %w", err)
+	}
+	opt := verify.Options{
+		Spec: filepath.Join(at, filepath.FromSlash(r.twice.Path)), Vary: plan.AllAxes(), Fresh: true, Version: version(),
+		Resolve: resolve.Options{Dirty: r.twice.Dirty},
+	}
+	if r.twice.Epoch >= 0 {
+		e := int64(r.twice.Epoch)
+		opt.Resolve.Epoch = &e
+	}
+	if r.twice.Config != nil {
+		text, err := r.twice.Config.Contents(ctx)
+		if err != nil {
+			return verify.Options{}, fmt.Errorf("taking the configuration: %w", err)
+		}
+		opt.Resolve.Config = []byte(text)
+	}
+	return opt, nil
+}
+
+// runner builds through the engine that this module runs in.
+func (r *run) runner() *verify.Runner {
+	return &verify.Runner{
+		Tools: r.tools, Progress: progress{}, Scratch: filepath.Join(r.dir, "scratch"), Inputs: r.compose,
+		Engine: func(ctx context.Context) (verify.Builder, error) { return newEngine(ctx, r) },
+	}
+}
+
+// compose calls the module next door, whose results the engine keeps, and
+// takes from its layout what images are made on.
+func (r *run) compose(ctx context.Context, p *resolve.Project) (*inputs.Set, error) {
+	req, err := inputs.NewRequest(p)
+	if err != nil {
+		return nil, err
+	}
+	r.locked = dag.TwiceInputs().Compose(req.Lock, req.CargoLock, req.Settings, dagger.TwiceInputsComposeOpts{
+		Bundle: r.twice.Bundle, Store: r.twice.Store, Mirrors: r.twice.Mirrors,
+	})
+	n := 0
+	return inputs.Import(ctx, r.tools.Store, func(name string) (io.ReadCloser, error) {
+		n++
+		to := filepath.Join(r.dir, "import-"+strconv.Itoa(n))
+		if _, err := r.locked.File(name).Export(ctx, to); err != nil {
+			return nil, err
+		}
+		return os.Open(to)
+	})
+}
+
+// takeBundle brings the inputs that were given into the run's own store, for
+// what is not left to compose.
+func (r *run) takeBundle(ctx context.Context) error {
+	at := r.path("bundle")
+	switch {
+	case r.twice.Bundle != nil:
+		at += ".tar"
+		if _, err := r.twice.Bundle.Export(ctx, at); err != nil {
+			return fmt.Errorf("taking the bundle: %w", err)
+		}
+	case r.twice.Store != nil:
+		if _, err := r.twice.Store.Export(ctx, at); err != nil {
+			return fmt.Errorf("taking the bundle: %w", err)
+		}
+	default:
+		return nil
+	}
+	return inputs.ReadBundle(ctx, r.tools, at)
+}
+
+// path is a folder or file of the run's as the engine is told of it.
+func (r *run) path(elem ...string) string { return filepath.Join(r.dir, filepath.Join(elem...)) }
+
+// progress writes one line a step to the call's log.
+type progress struct{}
+
+func (progress) Start(step string) { fmt.Fprintf(os.Stderr, "%-9s …\n", step) }
+
+func (progress) Done(step, result string, took time.Duration) {
+	fmt.Fprintf(os.Stderr, "%-9s %s (%.1f s)\n", step, result, took.Seconds())
+}
+
+// failure makes one text of an error and its hint: the engine shows the text,
+// and its last line is what a log ends with.
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	var exec *dagger.ExecError
+	if errors.As(err, &exec) {
+		err = fmt.Errorf("%w\n%s", err, lastLines(exec.Stdout+exec.Stderr, 20))
+	}
+	if h := fault.HintOf(err); h != "" {
+		return fmt.Errorf("%w\nhint: %s", err, h)
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+// Package publish pushes images to registries, byte for byte as the store has
+// them: no engine's exporter touches them on the way.
+//
+// Blobs go first, each by its digest and only if the registry lacks it, the
+// manifest last: a push that is cut off leaves no tag that points at half an
+// image. Layers are streamed, and checked against their digests as they are
+// sent.
+//
+// A registry on the loopback interface or called localhost is spoken to in
+// plain HTTP, every other in HTTPS. The protocol is OCI's distribution
+// specification, v1.1.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/image"
+)
+
+// Options of Image.
+type Options struct {
+	// Username and Password log in; both empty: nobody does. They appear in no
+	// error.
+	Username, Password string
+	// Dial connects to the registry; nil: as net does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Address is a place that an image can be pushed to.
+type Address struct{ tag name.Tag }
+
+// String is the address as it was given.
+func (a Address) String() string { return a.tag.String() }
+
+// ParseAddress parses registry/name:tag. All three must be there.
+func ParseAddress(s string) (Address, error) {
+	const hint = "write registry/name:tag, such as registry.example.org/team/tool:1.2.3"
+	if s == "" {
+		return Address{}, fault.Hint(errors.New("the address is empty"), hint)
+	}
+	if _, err := name.NewDigest(s); err == nil {
+		return Address{}, fault.Hint(fmt.Errorf("address %s has a digest: what is pushed decides that", s), hint)
+	}
+	t, err := name.NewTag(s, name.StrictValidation)
+	if err != nil {
+		if loose, err := name.NewTag(s); err == nil && loose.TagStr() == name.DefaultTag {
+			return Address{}, fault.Hint(fmt.Errorf("address %s lacks its registry or its tag", s), hint)
+		}
+		return Address{}, fault.Hint(fmt.Errorf("address %q: %w", s, err), hint)
+	}
+	return Address{t}, nil
+}
+
+// Image pushes img and returns its name by digest, name@sha256:…
+func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, opt Options) (string, error) {
+	auth := authn.Anonymous
+	if opt.Username != "" || opt.Password != "" {
+		auth = &authn.Basic{Username: opt.Username, Password: opt.Password}
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	if opt.Dial != nil {
+		t.DialContext = opt.Dial
+	}
+	defer t.CloseIdleConnections()
+	source, err := newPushed(blobs, img)
+	if err != nil {
+		return "", fmt.Errorf("pushing to %s: %w", to, err)
+	}
+	if err := remote.Write(to.tag, source, remote.WithContext(ctx), remote.WithAuth(auth), remote.WithTransport(t)); err != nil {
+		return "", explain(to, err, opt)
+	}
+	return to.tag.Context().Digest(img.Desc.Digest.String()).String(), nil
+}
+
+// explain says what to do about a registry's refusal.
+func explain(to Address, err error, opt Options) error {
+	var refused *transport.Error
+	if !errors.As(err, &refused) {
+		return fault.Hintf(fmt.Errorf("pushing to %s: %w", to, err), "is %s the right registry, and can it be reached from here?", to.tag.RegistryStr())
+	}
+	err = fmt.Errorf("pushing to %s: the registry answers %d %s", to, refused.StatusCode, http.StatusText(refused.StatusCode))
+	switch {
+	case refused.StatusCode == http.StatusUnauthorized && opt.Username == "":
+		return fault.Hint(err, "it wants a login: give a user name and a password")
+	case refused.StatusCode == http.StatusUnauthorized:
+		return fault.Hintf(err, "it does not know this password of user %s", opt.Username)
+	case refused.StatusCode == http.StatusForbidden:
+		return fault.Hintf(err, "who logs in must be allowed to push to %s", to.tag.RepositoryStr())
+	}
+	return fault.Hint(err, "that is the registry's fault: try again, or ask whoever runs it")
+}
