@@ -39,6 +39,9 @@ func (m *Twice) Publish(
 	if err != nil {
 		return "", failure(err)
 	}
+	if err := publish.Check(ctx, to, opt); err != nil { // before the builds, not after
+		return "", failure(err)
+	}
 	r, err := m.newRun(ctx)
 	if err != nil {
 		return "", failure(err)

@@ -45,6 +45,7 @@ var order = []string{
 	"internal/verdict",
 	"internal/artefact",
 	"internal/verify",
+	"internal/publish",
 	"internal/engine",
 	"internal/engine/embedded",
 	"internal/bench",

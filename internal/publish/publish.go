@@ -61,8 +61,32 @@ func ParseAddress(s string) (Address, error) {
 	return Address{t}, nil
 }
 
-// Image pushes img and returns its name by digest, name@sha256:…
-func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, opt Options) (string, error) {
+// Check finds out whether Image could push, before the work that leads there.
+func Check(ctx context.Context, to Address, opt Options) error {
+	auth, t := opt.connection()
+	defer t.CloseIdleConnections()
+	if err := remote.CheckPushPermission(to.tag, keychain{auth}, bound{ctx, t}); err != nil {
+		return explain(to, err, opt)
+	}
+	return nil
+}
+
+// keychain has the one login.
+type keychain struct{ authn.Authenticator }
+
+func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) { return k.Authenticator, nil }
+
+// bound ends its requests with a context.
+type bound struct {
+	ctx context.Context
+	http.RoundTripper
+}
+
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	return b.RoundTripper.RoundTrip(r.WithContext(b.ctx))
+}
+
+func (opt Options) connection() (authn.Authenticator, *http.Transport) {
 	auth := authn.Anonymous
 	if opt.Username != "" || opt.Password != "" {
 		auth = &authn.Basic{Username: opt.Username, Password: opt.Password}
@@ -71,6 +95,12 @@ func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, 
 	if opt.Dial != nil {
 		t.DialContext = opt.Dial
 	}
+	return auth, t
+}
+
+// Image pushes img and returns its name by digest, name@sha256:…
+func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, opt Options) (string, error) {
+	auth, t := opt.connection()
 	defer t.CloseIdleConnections()
 	source, err := newPushed(blobs, img)
 	if err != nil {
