@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/craton-co/twice/ci/internal/dagger"
@@ -40,7 +39,7 @@ func (e *engine) Build(ctx context.Context, job verify.Job) error {
 
 func (e *engine) context(job verify.Job) *dagger.Directory {
 	d := e.run.locked
-	for _, l := range job.Inputs.Source.Manifest.Layers {
+	for _, l := range buildcontext.Sources(job.Inputs) {
 		name := image.BlobPath(l.Digest)
 		d = d.WithFile(name, dag.CurrentModule().WorkdirFile(e.run.path("store", name)))
 	}
@@ -57,17 +56,8 @@ func (e *engine) Name() string {
 	return "Dagger " + e.version + ", not contained: steps have no limits of their own"
 }
 
-// version is the one that Go recorded of Twice.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if m.Path == "github.com/craton-co/twice" && m.Version != "" {
-				return m.Version
-			}
-		}
-	}
-	return "(devel)"
-}
+// version of Twice: an engine builds a module from a tree without history.
+const version = "(devel)"
 
 func lastLines(s string, n int) string {
 	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")

@@ -37,7 +37,7 @@ func (m *Twice) relock(ctx context.Context, update []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	opt.Resolve.Dirty = true
+	opt.Resolve.Dirty, opt.Resolve.Locked = true, false
 	if err := r.takeBundle(ctx); err != nil {
 		return "", err
 	}

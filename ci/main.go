@@ -65,8 +65,13 @@ func New(
 	mirrors []string,
 ) (*Twice, error) {
 	if source == nil {
-		// What cargo and npm leave behind is big, and tracked by nobody.
-		source = ws.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: []string{"**/target", "**/node_modules"}})
+		// What cargo leaves behind at the usual places is big, and tracked by
+		// nobody. Patterns that match anywhere would match tracked folders too.
+		exclude := []string{"target", "node_modules"}
+		if path != "" {
+			exclude = append(exclude, path+"/target")
+		}
+		source = ws.Directory("/", dagger.WorkspaceDirectoryOpts{Exclude: exclude})
 	}
 	if path == "" {
 		own, err := isTwice(ctx, source)

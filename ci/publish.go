@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 
 	"github.com/craton-co/twice/ci/internal/dagger"
 	"github.com/craton-co/twice/internal/fault"
@@ -62,7 +61,7 @@ func (m *Twice) Publish(
 func (r *run) publishable(ctx context.Context, v *verdict.Verdict) (image.Image, error) {
 	if v.Word != verdict.Reproducible {
 		text, err := textOf(v)
-		return image.Image{}, errors.Join(errors.New(text), errors.New("nothing is published: the builds differ"), err)
+		return image.Image{}, errors.Join(errors.New(text), errors.New("nothing is published: "+last(v)), err)
 	}
 	if v.Subject.Dirty {
 		return image.Image{}, fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
@@ -98,9 +97,6 @@ func login(ctx context.Context, username string, password *dagger.Secret, regist
 	if err != nil {
 		return opt, fmt.Errorf("reaching the registry: %w", err)
 	}
-	opt.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, at)
-	}
+	opt.At = at
 	return opt, nil
 }

@@ -57,8 +57,8 @@ func (r *run) options(ctx context.Context) (verify.Options, error) {
 		return verify.Options{}, fmt.Errorf("taking the source: %w", err)
 	}
 	opt := verify.Options{
-		Spec: filepath.Join(at, filepath.FromSlash(r.twice.Path)), Vary: plan.AllAxes(), Fresh: true, Version: version(),
-		Resolve: resolve.Options{Dirty: r.twice.Dirty},
+		Spec: filepath.Join(at, filepath.FromSlash(r.twice.Path)), Vary: plan.AllAxes(), Fresh: true, Version: version,
+		Resolve: resolve.Options{Dirty: r.twice.Dirty, Locked: true},
 	}
 	if r.twice.Epoch >= 0 {
 		e := int64(r.twice.Epoch)
@@ -90,7 +90,7 @@ func (r *run) compose(ctx context.Context, p *resolve.Project) (*inputs.Set, err
 		return nil, err
 	}
 	r.locked = dag.TwiceInputs().Compose(req.Lock, req.CargoLock, req.Settings, dagger.TwiceInputsComposeOpts{
-		Bundle: r.twice.Bundle, Store: r.twice.Store, Mirrors: r.twice.Mirrors,
+		Bundle: byContent(r.twice.Bundle), Store: r.twice.Store, Mirrors: r.twice.Mirrors,
 	})
 	n := 0
 	return inputs.Import(ctx, r.tools.Store, func(name string) (io.ReadCloser, error) {
@@ -103,24 +103,35 @@ func (r *run) compose(ctx context.Context, p *resolve.Project) (*inputs.Set, err
 	})
 }
 
+// byContent is f as a file that the engine knows by its content: one of the
+// caller's is another in each session, and a call with it never the same.
+func byContent(f *dagger.File) *dagger.File {
+	if f == nil {
+		return nil
+	}
+	return dag.Directory().WithFile("inputs.tar", f).File("inputs.tar")
+}
+
 // takeBundle brings the inputs that were given into the run's own store, for
 // what is not left to compose.
 func (r *run) takeBundle(ctx context.Context) error {
-	at := r.path("bundle")
-	switch {
-	case r.twice.Bundle != nil:
-		at += ".tar"
-		if _, err := r.twice.Bundle.Export(ctx, at); err != nil {
+	if f := r.twice.Bundle; f != nil {
+		at := r.path("bundle.tar")
+		if _, err := f.Export(ctx, at); err != nil {
 			return fmt.Errorf("taking the bundle: %w", err)
 		}
-	case r.twice.Store != nil:
-		if _, err := r.twice.Store.Export(ctx, at); err != nil {
-			return fmt.Errorf("taking the bundle: %w", err)
+		if err := inputs.ReadBundle(ctx, r.tools, at); err != nil {
+			return err
 		}
-	default:
-		return nil
 	}
-	return inputs.ReadBundle(ctx, r.tools, at)
+	if d := r.twice.Store; d != nil {
+		at := r.path("given")
+		if _, err := d.Export(ctx, at); err != nil {
+			return fmt.Errorf("taking the store: %w", err)
+		}
+		return inputs.ReadBundle(ctx, r.tools, at)
+	}
+	return nil
 }
 
 // path is a folder or file of the run's as the engine is told of it.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 
@@ -27,7 +28,7 @@ func (m *Twice) Verify(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if v.ExitCode() != 0 {
-		return "", errors.New(text)
+		return "", errors.New(text + last(v))
 	}
 	return text, nil
 }
@@ -74,6 +75,17 @@ func (r *run) verify(ctx context.Context) (*verdict.Verdict, error) {
 		v.Subject.Spec = "."
 	}
 	return v, nil
+}
+
+// last is the line that the log of a failed call ends with.
+func last(v *verdict.Verdict) string {
+	differ := 0
+	for _, a := range v.Artefacts {
+		if !a.Same {
+			differ++
+		}
+	}
+	return fmt.Sprintf("%s: %d of %d artefacts differ", v.Word, differ, len(v.Artefacts))
 }
 
 func textOf(v *verdict.Verdict) (string, error) {

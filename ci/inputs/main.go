@@ -56,21 +56,25 @@ func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layou
 	if err != nil {
 		return "", err
 	}
-	tools, err := newTools(ctx, work, layout, mirrors)
+	tools, err := newTools(work, mirrors)
 	if err != nil {
 		return "", err
 	}
-	given := ""
 	if bundle != nil {
-		given = filepath.Join(work, "bundle.tar")
-		if _, err := bundle.Export(ctx, given); err != nil {
+		at := filepath.Join(work, "bundle.tar")
+		if _, err := bundle.Export(ctx, at); err != nil {
 			return "", fmt.Errorf("taking the bundle: %w", err)
 		}
-	} else if dir := filepath.Join(work, "layout"); exists(dir) {
-		given = dir
+		if err := inputs.ReadBundle(ctx, tools, at); err != nil {
+			return "", err
+		}
 	}
-	if given != "" {
-		if err := inputs.ReadBundle(ctx, tools, given); err != nil {
+	if layout != nil {
+		at := filepath.Join(work, "given")
+		if _, err := layout.Export(ctx, at); err != nil {
+			return "", fmt.Errorf("taking the store: %w", err)
+		}
+		if err := inputs.ReadBundle(ctx, tools, at); err != nil {
 			return "", err
 		}
 	}
@@ -78,24 +82,9 @@ func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layou
 	return out, req.Write(ctx, tools, out)
 }
 
-// newTools opens a store: the given one, or an empty one, with the bundle that
-// was given instead beside it.
-func newTools(ctx context.Context, work string, layout *dagger.Directory, mirrors []string) (resolve.Tools, error) {
-	dir := filepath.Join(work, "store")
-	if layout != nil {
-		is, err := layout.Exists(ctx, "twice-store")
-		if err != nil {
-			return resolve.Tools{}, fmt.Errorf("taking the store: %w", err)
-		}
-		to := dir
-		if !is {
-			to = filepath.Join(work, "layout")
-		}
-		if _, err := layout.Export(ctx, to); err != nil {
-			return resolve.Tools{}, fmt.Errorf("taking the store: %w", err)
-		}
-	}
-	st, err := store.Open(dir)
+// newTools opens an empty store.
+func newTools(work string, mirrors []string) (resolve.Tools, error) {
+	st, err := store.Open(filepath.Join(work, "store"))
 	if err != nil {
 		return resolve.Tools{}, err
 	}
@@ -108,11 +97,6 @@ func newTools(ctx context.Context, work string, layout *dagger.Directory, mirror
 		return resolve.Tools{}, err
 	}
 	return resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient()}}, nil
-}
-
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
 }
 
 // withHint makes one text of an error and its hint: an engine shows the text.

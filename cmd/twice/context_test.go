@@ -15,6 +15,7 @@ import (
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/engine/embedded"
 	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
@@ -101,8 +102,14 @@ func (b contextBuilder) Build(ctx context.Context, job verify.Job) error {
 	if err := os.CopyFS(dir, os.DirFS(b.locked)); err != nil {
 		return err
 	}
-	if err := buildcontext.AddSource(ctx, b.store, dir, job.Inputs); err != nil {
-		return err
+	for _, l := range buildcontext.Sources(job.Inputs) {
+		data, err := b.store.ReadBytes(l.Digest, l.Size)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(image.BlobPath(l.Digest))), data, 0o644); err != nil {
+			return err
+		}
 	}
 	return b.engine.Run(ctx, engine.Job{
 		ID: job.Side.Name, Dockerfile: []byte(buildcontext.Dockerfile(job.Plan, job.Side, job.Inputs)), Target: "out", Context: dir, Out: job.Out,

@@ -47,12 +47,8 @@ The keys of twice.toml:
 		if err := resolve.Fill(f, ws); err != nil {
 			return err
 		}
-		if f.Toolchain.Channel == "" {
-			def, err := resolve.BuiltinToolchain()
-			if err != nil {
-				return err
-			}
-			f.Toolchain.Channel = def.Channel
+		if err := resolve.PinChannel(f); err != nil {
+			return err
 		}
 		data, err := f.Format()
 		if err != nil {

@@ -18,7 +18,10 @@ import (
 )
 
 func newLock(g *global) *cobra.Command {
-	var update []string
+	var (
+		update []string
+		config configFile
+	)
 	cmd := &cobra.Command{
 		Use:   "lock [DIRECTORY]",
 		Short: "write twice.lock: every input by hash",
@@ -35,6 +38,7 @@ as trust on first use.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	cmd.Flags().StringSliceVar(&update, "update", nil, "move a pin: toolchain, builder, base, engine, git, all")
+	cmd.Flags().Var(&config, "config", "a twice.toml in the place of the workspace's own")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir := spec(args)
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
@@ -50,7 +54,7 @@ as trust on first use.`,
 		}
 		p.Start("lock")
 		defer p.pause(false)
-		proj, err := resolve.Open(cmd.Context(), tools, dir, resolve.Options{Dirty: true, Offline: g.offline})
+		proj, err := resolve.Open(cmd.Context(), tools, dir, resolve.Options{Dirty: true, Offline: g.offline, Config: config.data})
 		if err != nil {
 			return err
 		}

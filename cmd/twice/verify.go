@@ -87,7 +87,7 @@ again without building; --fresh builds.`,
 		if err != nil {
 			return err
 		}
-		opt := verify.Options{Spec: spec(args), Resolve: src.options(g), Vary: axes, Fresh: fresh, Jobs: jobs, Keep: output, Version: fullVersion()}
+		opt := verify.Options{Spec: spec(args), Resolve: src.options(g), Vary: axes, Fresh: fresh, Jobs: jobs, Engine: eng.addr, Keep: output, Version: fullVersion()}
 		v, err := withRunner(cmd.Context(), g, &eng, []string{"A", "B"}, func(r *verify.Runner) (*verdict.Verdict, error) {
 			return r.Verify(cmd.Context(), opt)
 		})

@@ -71,7 +71,7 @@ func ReadSettings(env func(string) string) (Settings, error) {
 		return Settings{}, fault.Hintf(fmt.Errorf("reading settings: %w", err), "correct %s", name)
 	}
 
-	m, err := environmentMirrors(env)
+	m, err := environmentMirrors(env, "environment (TWICE_MIRROR_…)")
 	if err != nil {
 		return Settings{}, err
 	}
@@ -89,7 +89,7 @@ func ReadSettings(env func(string) string) (Settings, error) {
 	return s, nil
 }
 
-func environmentMirrors(env func(string) string) (Mirrors, error) {
+func environmentMirrors(env func(string) string, from string) (Mirrors, error) {
 	m := Mirrors{
 		Crates:   list(env("TWICE_MIRROR_CRATES")),
 		Debian:   list(env("TWICE_MIRROR_DEBIAN")),
@@ -98,13 +98,13 @@ func environmentMirrors(env func(string) string) (Mirrors, error) {
 		CUDA:     list(env("TWICE_MIRROR_CUDA")),
 	}
 	var err error
-	if m.Git, err = pairs("TWICE_MIRROR_GIT", env("TWICE_MIRROR_GIT")); err != nil {
+	if m.Git, err = pairs(from+", git", env("TWICE_MIRROR_GIT")); err != nil {
 		return Mirrors{}, err
 	}
-	if m.Registries, err = pairs("TWICE_MIRROR_REGISTRIES", env("TWICE_MIRROR_REGISTRIES")); err != nil {
+	if m.Registries, err = pairs(from+", registries", env("TWICE_MIRROR_REGISTRIES")); err != nil {
 		return Mirrors{}, err
 	}
-	return m.checked("environment (TWICE_MIRROR_…)")
+	return m.checked(from)
 }
 
 // ParseMirrors reads mirrors that are given as KIND=ADDRESS each, KIND being
@@ -119,7 +119,7 @@ func ParseMirrors(list []string) (Mirrors, error) {
 		}
 		env["TWICE_MIRROR_"+strings.ToUpper(kind)] += "," + value
 	}
-	return environmentMirrors(func(k string) string { return env[k] })
+	return environmentMirrors(func(k string) string { return env[k] }, "mirrors")
 }
 
 func parseSettings(b []byte) (Settings, error) {

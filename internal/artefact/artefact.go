@@ -7,7 +7,7 @@
 //	bin/<name>                              a binary
 //	rlib/<name>.rlib                        a library of the build
 //	<name>-<version>-<triple>.tar.gz        a release archive (also .tar.zst, .zip)
-//	image                                   the runtime image's manifest; image/<build> when there are several
+//	image                                   the runtime image's manifest; image/<name> when there are several
 //
 // With several builds, binaries and rlibs are below the build's name.
 //

@@ -109,7 +109,7 @@ func (b Build) images(ctx context.Context, tools resolve.Tools) ([]Artefact, err
 		}
 		a := Artefact{Name: "image", Kind: verdict.Image, Digest: made.Desc.Digest, Image: made.Desc}
 		if len(b.Project.Config.Images) > 1 {
-			a.Name += "/" + im.Build
+			a.Name += "/" + im.Title()
 		}
 		for _, l := range made.Manifest.Layers {
 			a.Size += l.Size

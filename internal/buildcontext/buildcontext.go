@@ -15,9 +15,7 @@ package buildcontext
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -25,7 +23,7 @@ import (
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/store"
-	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Dockerfile is the text of the context's Dockerfile for one side.
@@ -50,34 +48,6 @@ func Write(ctx context.Context, st *store.Store, dir string, pl *plan.Plan, side
 	return nil
 }
 
-// AddSource adds the layers of the sources to the layout of what is locked, in
-// dir. They are copies.
-func AddSource(ctx context.Context, st *store.Store, dir string, set *inputs.Set) error {
-	for _, l := range set.Source.Manifest.Layers {
-		if err := copyBlob(ctx, st, l.Digest, filepath.Join(dir, filepath.FromSlash(image.BlobPath(l.Digest)))); err != nil {
-			return fmt.Errorf("adding the sources to the build context: %w", err)
-		}
-	}
-	return nil
-}
-
-func copyBlob(ctx context.Context, st *store.Store, d digest.Digest, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	from, err := st.Open(d)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	f, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	v := d.Verifier()
-	_, err = io.Copy(io.MultiWriter(f, v), from)
-	if err == nil && !v.Verified() {
-		err = st.Verify(ctx, d)
-	}
-	return errors.Join(err, f.Close())
-}
+// Sources are the blobs of the sources: what has to be added to a layout of
+// what is locked.
+func Sources(set *inputs.Set) []ocispec.Descriptor { return set.Source.Manifest.Layers }

@@ -27,6 +27,7 @@
 //	env      = { NAME = "value" } # what the build may see beside the fixed environment
 //
 //	[[image]]
+//	name       = "ripgrep-static" # default: the build's; images of one build must differ in it
 //	build      = "ripgrep"        # default: the only build
 //	base       = "runtime-cc"     # a definition in images/, "scratch", or name@sha256:…
 //	entrypoint = ["/usr/bin/rg"]  # default: the first binary
@@ -40,6 +41,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -94,6 +96,7 @@ func (b Build) CompareRlibs() bool { return b.Rlibs == nil || *b.Rlibs }
 
 // Image is one runtime image.
 type Image struct {
+	Name            string            `toml:"name,omitempty" json:"name,omitempty"`
 	Build           string            `toml:"build,omitempty" json:"build"`
 	Base            string            `toml:"base,omitempty" json:"base"`
 	Entrypoint      []string          `toml:"entrypoint,omitempty" json:"entrypoint,omitempty"`
@@ -106,6 +109,9 @@ type Image struct {
 	Files           map[string]string `toml:"files,omitempty" json:"files,omitempty"`
 	DriverLibraries []string          `toml:"driver-libraries,omitempty" json:"driver_libraries,omitempty"`
 }
+
+// Title is what tells the image from the project's others.
+func (im Image) Title() string { return cmp.Or(im.Name, im.Build) }
 
 // Archive is how release archives are made; it holds for every build.
 type Archive struct {

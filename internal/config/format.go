@@ -31,6 +31,7 @@ const Reference = `  epoch = 1763769600            # seconds since 1970, for a d
   env      = { NAME = "value" } # what the build sees beside the fixed environment
 
   [[image]]
+  name       = "ripgrep-static" # default: the build's; images of one build must differ in it
   build      = "ripgrep"        # default: the only build
   base       = "runtime-cc"     # or "scratch"
   entrypoint = ["/usr/bin/rg"]  # default: the first binary

@@ -117,6 +117,9 @@ func (f *File) check(data []byte) error {
 }
 
 func (im Image) check(bad func(value, format string, a ...any) error) error {
+	if im.Name != "" && !nameRE.MatchString(im.Name) {
+		return bad(im.Name, "name %q: letters, digits, dots, dashes and underscores", im.Name)
+	}
 	if im.User != "" && !userRE.MatchString(im.User) {
 		return bad(im.User, "user %q: a number, or two with a colon between them", im.User)
 	}

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/source"
+	"github.com/craton-co/twice/internal/store"
 	"github.com/opencontainers/go-digest"
 	specs "github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -84,9 +86,7 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 	if err != nil {
 		return nil, err
 	}
-	last := len(set.Builder.Manifest.Layers) - 1
-	toolchain, err := image.Write(ctx, tools.Store, nil, []layer.Layer{{Desc: set.Builder.Manifest.Layers[last], DiffID: set.Builder.Config.RootFS.DiffIDs[last]}},
-		image.Config{Platform: set.Builder.Config.Platform})
+	toolchain, err := toolchainImage(ctx, tools, set.Builder)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +106,13 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 		}
 	}
 	return roots, nil
+}
+
+// toolchainImage is the builder's last layer as an image of its own.
+func toolchainImage(ctx context.Context, tools resolve.Tools, builder image.Image) (image.Image, error) {
+	last := len(builder.Manifest.Layers) - 1
+	l := layer.Layer{Desc: builder.Manifest.Layers[last], DiffID: builder.Config.RootFS.DiffIDs[last]}
+	return image.Write(ctx, tools.Store, nil, []layer.Layer{l}, image.Config{Platform: builder.Config.Platform})
 }
 
 // bundledFiles writes the artifact.
@@ -159,8 +166,8 @@ func bundledFiles(ctx context.Context, tools resolve.Tools, p *resolve.Project) 
 	return ocispec.Descriptor{MediaType: m.MediaType, ArtifactType: BundleType, Digest: d, Size: int64(len(data))}, err
 }
 
-// ReadBundle brings what a bundle holds into the store. Every blob is checked
-// against its name. What the store then knows by another name than its hash
+// ReadBundle brings what a bundle holds into the store; it may be another store's
+// directory too. Every blob is checked against its name. What the store then knows by another name than its hash
 // (the toolchain by its tree digest, commits by their id) is checked against
 // the lock where it is used, as if it had come from anywhere else.
 func ReadBundle(ctx context.Context, tools resolve.Tools, from string) error {
@@ -195,6 +202,9 @@ func readBundle(ctx context.Context, tools resolve.Tools, from string) error {
 	if err := eachFile(ctx, from, take); err != nil {
 		return err
 	}
+	if store.IsStore(from) {
+		return resolve.RememberToolchainsOf(ctx, tools, from)
+	}
 	if index == nil {
 		return errors.New("it has no index.json")
 	}
@@ -207,7 +217,7 @@ func readBundle(ctx context.Context, tools resolve.Tools, from string) error {
 		switch {
 		case d.ArtifactType == BundleType:
 			known = true
-			err = rememberCrate(ctx, tools, d)
+			err = claimCrate(ctx, tools, d)
 		case d.Annotations[annotationToolchain] != "":
 			err = resolve.RememberToolchain(ctx, tools, digest.Digest(d.Annotations[annotationToolchain]), d)
 		case d.Annotations[annotationGit] != "":
@@ -283,7 +293,7 @@ func oneFile(root *os.Root, name string, fn func(name string, size int64, r io.R
 	return fn(filepath.ToSlash(name), info.Size(), f)
 }
 
-func rememberCrate(ctx context.Context, tools resolve.Tools, d ocispec.Descriptor) error {
+func claimCrate(ctx context.Context, tools resolve.Tools, d ocispec.Descriptor) error {
 	b, err := tools.Store.ReadBytes(d.Digest, image.MaxManifest)
 	if err != nil {
 		return err
@@ -304,7 +314,7 @@ func rememberCrate(ctx context.Context, tools resolve.Tools, d ocispec.Descripto
 	if err := c.Check(); err != nil {
 		return err
 	}
-	return source.RememberCrate(ctx, tools.Store, c)
+	return source.ClaimCrate(ctx, tools.Store, c)
 }
 
 // unpackGit takes the commits of a bundle's repositories into the cache of
@@ -339,8 +349,15 @@ func unpackGit(ctx context.Context, tools resolve.Tools, d ocispec.Descriptor) e
 	return nil
 }
 
+// bundledGit are the files that GitBundleTree writes. git obeys many others
+// (commondir, objects/info/alternates, …): none of them gets to the disk.
+var bundledGit = regexp.MustCompile(`^[0-9A-Za-z._-]+/(HEAD|config|packed-refs|shallow|objects/pack/pack-[0-9a-f]{40}\.(pack|idx))$`)
+
 // unpackEntry writes the folders and files that a bundled repository is made of.
 func unpackEntry(root *os.Root, h *tar.Header, r io.Reader) error {
+	if h.Typeflag != tar.TypeDir && !bundledGit.MatchString(h.Name) {
+		return fmt.Errorf("%s is no part of a bundled repository", h.Name)
+	}
 	switch h.Typeflag {
 	case tar.TypeDir:
 		return root.MkdirAll(h.Name, 0o755)

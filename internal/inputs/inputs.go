@@ -133,6 +133,14 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 	if set.Builder, err = compose.Builder(ctx, tools.Store, def, toolchain); err != nil {
 		return nil, err
 	}
+	// A store is a place that inputs may be taken from: see ReadBundle.
+	found, err := toolchainImage(ctx, tools, set.Builder)
+	if err != nil {
+		return nil, err
+	}
+	if err := resolve.RememberToolchain(ctx, tools, p.Lock.Toolchain.Tree, found.Desc); err != nil {
+		return nil, err
+	}
 	if err := set.git(ctx, tools, p, toolchain); err != nil {
 		return nil, err
 	}

@@ -12,9 +12,11 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/lock"
@@ -231,7 +233,11 @@ func TestDamagedLayoutIsRefused(t *testing.T) {
 func TestForeignToolchainIsRefused(t *testing.T) {
 	t.Setenv("RUSTUP_HOME", t.TempDir())
 	st, p := testStore(t), locked(t)
-	tools := resolve.Tools{Store: st}
+	r, err := address.New(address.Mirrors{}, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools := resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient(), Offline: true}}
 	tree := layer.NewTree()
 	if err := tree.Add(layer.File(resolve.ToolchainPrefix+"/bin/rustc", 0o755, 0, []byte("#!/bin/sh"))); err != nil {
 		t.Fatal(err)

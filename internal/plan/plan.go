@@ -69,7 +69,7 @@ type Plan struct {
 	Rlibs             bool
 	Env               map[string]string // the project's additions
 	CFlags            map[string]string // the project's own CFLAGS, CXXFLAGS, CFLAGS_<target>, … by name
-	RustcCommit       string            // when rust-src is installed: the commit it stands for
+	RustSrc           bool              // rust-src is in the builder: rustc finds it, and would write its path
 	GitRepos          []GitRepo
 	Inputs            Inputs
 }
@@ -106,7 +106,7 @@ func (p *Plan) Contexts() map[string]digest.Digest {
 // Check finds what the rendering could not say safely. Everything that gets
 // into the text of a shell command passes here.
 func (p *Plan) Check() error {
-	for _, s := range slices.Concat([]string{p.Name, p.Dir, p.Triple, p.Profile, p.RustcCommit}, p.Packages, p.Bins, p.Features) {
+	for _, s := range slices.Concat([]string{p.Name, p.Dir, p.Triple, p.Profile}, p.Packages, p.Bins, p.Features) {
 		if strings.ContainsAny(s, "\x00\n\r'\"\\$`; &|<>*?(){}[]~#") {
 			return fmt.Errorf("planning the build: %q can't stand in a shell command", s)
 		}

@@ -29,6 +29,43 @@ func withGit() *Plan {
 	return p
 }
 
+// No command of one side is a command of the other: engines run equal ones once.
+func TestSidesShareNoCommand(t *testing.T) {
+	p := withGit()
+	commands := func(s Side) (out []string) {
+		for _, c := range strings.Split(p.Dockerfile(s), "\nRUN ")[1:] {
+			body, _, _ := strings.Cut(c, "\nEND\n")
+			out = append(out, body)
+		}
+		return out
+	}
+	a, b := commands(Side{Name: "A", Run: "r-A", Jobs: 1}), commands(Side{Name: "B", Run: "r-B", Jobs: 1})
+	if len(a) != 2 || len(b) != 2 {
+		t.Fatalf("%d and %d commands, want 2", len(a), len(b))
+	}
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				t.Errorf("both sides run\n%s", x)
+			}
+		}
+	}
+}
+
+func TestRustSrcIsRemapped(t *testing.T) {
+	p := example()
+	p.RustSrc = true
+	text := p.Dockerfile(Side{Name: "A", Run: "r", Jobs: 1})
+	for _, want := range []string{
+		"rustc_commit=$(rustc -vV | sed -n 's/^commit-hash: //p')\n",
+		" --remap-path-prefix=/usr/local/lib/rustlib/src/rust=/rustc/$rustc_commit",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 // What runs is the same text, however the inputs get to the engine.
 func TestOneBody(t *testing.T) {
 	p, s := withGit(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}
@@ -99,7 +136,7 @@ func TestDigest(t *testing.T) {
 		"rlibs":    func(p *Plan) { p.Rlibs = false },
 		"env":      func(p *Plan) { p.Env = nil },
 		"cflags":   func(p *Plan) { p.CFlags = nil },
-		"rust-src": func(p *Plan) { p.RustcCommit = "abc" },
+		"rust-src": func(p *Plan) { p.RustSrc = true },
 		"builder":  func(p *Plan) { p.Inputs.Builder = digest.FromString("x") },
 		"source":   func(p *Plan) { p.Inputs.Source = digest.FromString("x") },
 		"vendor":   func(p *Plan) { p.Inputs.Vendor = digest.FromString("x") },

@@ -46,7 +46,7 @@ func (p *Plan) body(s sideText, n names) string {
 	var b strings.Builder
 	vendor := mount(n.vendor, "", "/in/vendor")
 	if len(p.GitRepos) > 0 {
-		p.gitStage(&b, n)
+		p.gitStage(&b, s, n)
 		vendor = mount("gitvendor", "/vendor", "/in/vendor")
 	}
 	fmt.Fprintf(&b, "FROM %s AS build\n", n.builder)
@@ -69,10 +69,13 @@ func mount(from, source, target string) string {
 
 // gitStage vendors the crates of git repositories: cargo resolves workspace
 // inheritance and path dependencies as it does anywhere else, offline.
-func (p *Plan) gitStage(b *strings.Builder, n names) {
+func (p *Plan) gitStage(b *strings.Builder, s sideText, n names) {
 	fmt.Fprintf(b, "FROM %s AS gitvendor\n", n.gitBuilder)
 	fmt.Fprintf(b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s \\\n    env -i /bin/sh -eu <<'END'\n",
 		mount(n.source, "", "/in/source"), mount(n.vendor, "", "/in/vendor"), mount(n.git, "", "/in/git"))
+	if s.Run != "" { // each side vendors for itself
+		fmt.Fprintf(b, "# Side %s%s\n", s.Name, runComment(s.Run))
+	}
 	b.WriteString("export PATH=" + standardPath + " HOME=/root CARGO_HOME=/cargo LC_ALL=C.UTF-8 TZ=UTC0\n")
 	b.WriteString("umask 022\nmkdir -p /cargo /vendor /source\ncp -R /in/source/. /source\n")
 	b.WriteString("git config --system --add safe.directory '*'\n")
@@ -140,6 +143,9 @@ cat > "$cargo_home/config.toml" <<TOML
 	if len(p.GitRepos) > 0 {
 		b.WriteString("cat /in/vendor/git-sources.toml >> \"$cargo_home/config.toml\"\n")
 	}
+	if p.RustSrc {
+		b.WriteString("rustc_commit=$(rustc -vV | sed -n 's/^commit-hash: //p')\n")
+	}
 	b.WriteString(`cat > "$cargo_home/rustc" <<SH
 #!/bin/sh
 ` + p.wrapper() + `
@@ -179,8 +185,8 @@ directory = "` + cargoHome + `/registry/src/` + IndexDir + `"
 // wrapper is the text of RUSTC_WRAPPER. It stands in an unquoted here-document.
 func (p *Plan) wrapper() string {
 	w := `exec "\$@" --remap-path-prefix=$src=/build/` + p.Name + ` --remap-path-prefix=$cargo_home=/cargo`
-	if p.RustcCommit != "" {
-		w += " --remap-path-prefix=/usr/local/lib/rustlib/src/rust=/rustc/" + p.RustcCommit
+	if p.RustSrc {
+		w += " --remap-path-prefix=/usr/local/lib/rustlib/src/rust=/rustc/$rustc_commit"
 	}
 	if strings.Contains(p.Triple, "-linux-") {
 		w += " -C link-arg=-Wl,--build-id=sha1"

@@ -29,11 +29,12 @@ import (
 
 // Options of Image.
 type Options struct {
-	// Username and Password log in; both empty: nobody does. They appear in no
-	// error.
+	// Username and Password log in; both empty: nobody does. The password
+	// appears in no error.
 	Username, Password string
-	// Dial connects to the registry; nil: as net does.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// At is where the registry is reached, host:port, if not under its own
+	// name. Other hosts that it refers to (for tokens, for blobs) are themselves.
+	At string
 }
 
 // Address is a place that an image can be pushed to.
@@ -63,7 +64,7 @@ func ParseAddress(s string) (Address, error) {
 
 // Check finds out whether Image could push, before the work that leads there.
 func Check(ctx context.Context, to Address, opt Options) error {
-	auth, t := opt.connection()
+	auth, t := opt.connection(to)
 	defer t.CloseIdleConnections()
 	if err := remote.CheckPushPermission(to.tag, keychain{auth}, bound{ctx, t}); err != nil {
 		return explain(to, err, opt)
@@ -86,21 +87,40 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.RoundTripper.RoundTrip(r.WithContext(b.ctx))
 }
 
-func (opt Options) connection() (authn.Authenticator, *http.Transport) {
+func (opt Options) connection(to Address) (authn.Authenticator, *http.Transport) {
 	auth := authn.Anonymous
 	if opt.Username != "" || opt.Password != "" {
 		auth = &authn.Basic{Username: opt.Username, Password: opt.Password}
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	if opt.Dial != nil {
-		t.DialContext = opt.Dial
+	if opt.At != "" {
+		dial, registry := t.DialContext, hostPort(to.tag.Registry)
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == registry {
+				address = opt.At
+			}
+			return dial(ctx, network, address)
+		}
+		t.Proxy = nil
 	}
 	return auth, t
 }
 
+// hostPort is the address that is dialled for a registry.
+func hostPort(r name.Registry) string {
+	host := r.RegistryStr()
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	if r.Scheme() == "http" {
+		return net.JoinHostPort(host, "80")
+	}
+	return net.JoinHostPort(host, "443")
+}
+
 // Image pushes img and returns its name by digest, name@sha256:…
 func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, opt Options) (string, error) {
-	auth, t := opt.connection()
+	auth, t := opt.connection(to)
 	defer t.CloseIdleConnections()
 	source, err := newPushed(blobs, img)
 	if err != nil {
@@ -112,13 +132,23 @@ func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, 
 	return to.tag.Context().Digest(img.Desc.Digest.String()).String(), nil
 }
 
-// explain says what to do about a registry's refusal.
+// explain says what to do about a registry's refusal. Of what the registry
+// says only its codes are passed on.
 func explain(to Address, err error, opt Options) error {
 	var refused *transport.Error
 	if !errors.As(err, &refused) {
-		return fault.Hintf(fmt.Errorf("pushing to %s: %w", to, err), "is %s the right registry, and can it be reached from here?", to.tag.RegistryStr())
+		var net net.Error
+		err = fmt.Errorf("pushing to %s: %w", to, err)
+		if errors.As(err, &net) {
+			return fault.Hintf(err, "is %s the right registry, and can it be reached from here?", to.tag.RegistryStr())
+		}
+		return err
 	}
-	err = fmt.Errorf("pushing to %s: the registry answers %d %s", to, refused.StatusCode, http.StatusText(refused.StatusCode))
+	text := fmt.Sprintf("pushing to %s: the registry answers %d %s", to, refused.StatusCode, http.StatusText(refused.StatusCode))
+	for _, d := range refused.Errors {
+		text += ", " + string(d.Code)
+	}
+	err = errors.New(text)
 	switch {
 	case refused.StatusCode == http.StatusUnauthorized && opt.Username == "":
 		return fault.Hint(err, "it wants a login: give a user name and a password")
@@ -126,6 +156,10 @@ func explain(to Address, err error, opt Options) error {
 		return fault.Hintf(err, "it does not know this password of user %s", opt.Username)
 	case refused.StatusCode == http.StatusForbidden:
 		return fault.Hintf(err, "who logs in must be allowed to push to %s", to.tag.RepositoryStr())
+	case refused.StatusCode == http.StatusNotFound:
+		return fault.Hintf(err, "some registries want a repository to be made before: make %s", to.tag.RepositoryStr())
+	case refused.StatusCode == http.StatusTooManyRequests || refused.StatusCode >= 500:
+		return fault.Hint(err, "try again later, or ask whoever runs the registry")
 	}
-	return fault.Hint(err, "that is the registry's fault: try again, or ask whoever runs it")
+	return fault.Hint(err, "the registry does not take such an image: ask whoever runs it why")
 }

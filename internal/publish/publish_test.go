@@ -1,12 +1,10 @@
 package publish
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -193,15 +191,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A registry that only somebody else reaches is dialled through them, under
-// its own name.
-func TestDial(t *testing.T) {
+// A registry that is reached at another address keeps its own name.
+func TestRegistryElsewhere(t *testing.T) {
 	s := newServer(t)
 	st, img := small(t)
-	opt := Options{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, s.host)
-	}}
+	opt := Options{At: s.host}
 	got, err := Image(t.Context(), st, img, parse(t, "localhost:1/team/tool:1"), opt)
 	if err != nil || !strings.HasPrefix(got, "localhost:1/team/tool@sha256:") {
 		t.Errorf("%s, %v", got, err)

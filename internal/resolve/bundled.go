@@ -16,6 +16,7 @@ import (
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/rust"
 	"github.com/craton-co/twice/internal/spool"
+	"github.com/craton-co/twice/internal/store"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -38,6 +39,30 @@ func RememberToolchain(ctx context.Context, tools Tools, tree digest.Digest, des
 		return err
 	}
 	return tools.Store.Remember(ctx, toolchainMemo, tree, value)
+}
+
+// RememberToolchainsOf takes over where another store's toolchains are: their
+// images are in this one.
+func RememberToolchainsOf(ctx context.Context, tools Tools, dir string) error {
+	from, err := store.Open(dir)
+	if err != nil {
+		return err
+	}
+	trees, err := from.Memos(toolchainMemo)
+	if err != nil {
+		return err
+	}
+	for _, tree := range trees {
+		value, ok := from.Recall(toolchainMemo, tree)
+		var desc ocispec.Descriptor
+		if !ok || json.Unmarshal(value, &desc) != nil {
+			continue // a hint that nobody can read is none
+		}
+		if err := RememberToolchain(ctx, tools, tree, desc); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bundledToolchain is the tree of a remembered image, if it is the pinned one.

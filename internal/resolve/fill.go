@@ -49,10 +49,16 @@ func Fill(f *config.File, ws *cargo.Workspace) error {
 			}
 		}
 	}
+	names := map[string]bool{}
 	for i := range f.Images {
 		if err := fillImage(&f.Images[i], f); err != nil {
 			return err
 		}
+		name := f.Images[i].Title()
+		if names[name] {
+			return fault.Hint(fmt.Errorf("%s: two images are called %q", config.Name, name), "give one of them another name = \"…\"")
+		}
+		names[name] = true
 	}
 	if f.Archive.Formats == nil {
 		f.Archive.Formats = []string{"tar.gz"}

@@ -44,6 +44,9 @@ func (p *Project) answers(data []byte) error {
 	if c := p.Config.Toolchain.Channel; c != "" && c != l.Toolchain.Channel {
 		return stale("channel = ", "it locks Rust %s, and the sources ask for %s", l.Toolchain.Channel, c)
 	}
+	if !hasTargets(l.Toolchain, p.targets()) {
+		return stale("components = ", "its toolchain has no rust-std for each of %s", strings.Join(p.targets(), ", "))
+	}
 	for _, name := range p.ImageNames() {
 		im, ok := l.Image(name)
 		if !ok {
@@ -101,15 +104,19 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 	}
 	l.Toolchain = def
 	channel := p.Config.Toolchain.Channel
-	if channel == "stable" || rust.IsMoving(channel) && strings.HasPrefix(def.Channel, channel+".") {
+	if means(channel, def) {
 		// A source without a lock leaves the choice to whoever builds it.
 		from, channel = fmt.Sprintf("built-in pins (the sources ask for %q)", channel), ""
 	}
-	if c := channel; (c != "" && c != def.Channel) || !hasComponents(def, p.Config.Toolchain.Components) {
+	if c := channel; (c != "" && c != def.Channel) || !hasComponents(def, p.Config.Toolchain.Components) || !hasTargets(def, p.targets()) {
 		if c == "" {
 			c = def.Channel
 		}
-		if l.Toolchain, err = Toolchain(ctx, tools, c, p.Config.Toolchain.Components, nil); err != nil {
+		if p.locked {
+			return nil, "", fault.Hint(fmt.Errorf("the sources ask for Rust %s with %s, and no %s says which bytes that is",
+				c, strings.Join(append([]string{"rustc"}, p.Config.Toolchain.Components...), ", "), lock.Name), "run `twice lock`, or `dagger call lock`, and commit the file")
+		}
+		if l.Toolchain, err = Toolchain(ctx, tools, c, p.Config.Toolchain.Components, p.targets()); err != nil {
 			return nil, "", err
 		}
 		from = "built-in pins, and Rust " + c + " on first use"
@@ -127,6 +134,25 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 		}
 	}
 	return l, from, nil
+}
+
+// means tells whether a moving channel is the built-in toolchain's: "stable",
+// or "1.95" where that is 1.95.0.
+func means(channel string, def lock.Toolchain) bool {
+	return channel == "stable" || rust.IsMoving(channel) && strings.HasPrefix(def.Channel, channel+".")
+}
+
+// PinChannel names the toolchain that is used without a lock in f, where f names
+// none, or a moving one that means it.
+func PinChannel(f *config.File) error {
+	def, err := BuiltinToolchain()
+	if err != nil {
+		return err
+	}
+	if c := f.Toolchain.Channel; c == "" || means(c, def) {
+		f.Toolchain.Channel = def.Channel
+	}
+	return nil
 }
 
 // Definition is the image definition of that name with the locked packages.

@@ -52,6 +52,9 @@ type Options struct {
 	Epoch   *int64
 	Offline bool
 	Config  []byte // a twice.toml that takes the place of the source's; nil: that one
+	// Locked refuses what neither twice.lock nor the built-in pins have, which
+	// is otherwise resolved on the spot.
+	Locked bool
 }
 
 // Project is everything known about a build before anything is fetched for it.
@@ -66,6 +69,8 @@ type Project struct {
 	LockFrom  string       // for people: "twice.lock", "built-in pins", …
 
 	CargoLockText string // what CargoLock was parsed from
+
+	locked bool // see Options.Locked
 }
 
 // Open reads the source and its settings. Close it when done.
@@ -96,7 +101,7 @@ func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 	if err != nil {
 		return nil, err
 	}
-	p := &Project{Spec: spec, Source: src}
+	p := &Project{Spec: spec, Source: src, locked: opt.Locked}
 	if err := p.read(opt.Config); err != nil {
 		_ = src.Close()
 		return nil, err

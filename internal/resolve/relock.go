@@ -115,11 +115,11 @@ func (p *Project) relockToolchain(ctx context.Context, tools Tools, old *lock.Lo
 		channel = def.Channel
 	}
 	for _, t := range []lock.Toolchain{old.Toolchain, def} {
-		if !move && t.Channel == channel && hasComponents(t, p.Config.Toolchain.Components) {
+		if !move && t.Channel == channel && hasComponents(t, p.Config.Toolchain.Components) && hasTargets(t, p.targets()) {
 			return t, nil
 		}
 	}
-	return Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, nil)
+	return Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.targets())
 }
 
 func (p *Project) relockImage(ctx context.Context, tools Tools, old *lock.Lock, name string, move bool) (lock.Image, error) {

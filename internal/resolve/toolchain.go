@@ -38,6 +38,26 @@ var BuiltinToolchain = sync.OnceValues(func() (lock.Toolchain, error) {
 	return t, nil
 })
 
+// hasTargets tells whether a toolchain can compile for every target.
+func hasTargets(t lock.Toolchain, targets []string) bool {
+	for _, want := range targets {
+		if !slices.ContainsFunc(t.Components, func(c rust.Component) bool { return c.Name == "rust-std" && c.Target == want }) {
+			return false
+		}
+	}
+	return true
+}
+
+// targets are what the project's builds compile for, sorted.
+func (p *Project) targets() []string {
+	var all []string
+	for _, b := range p.Config.Builds {
+		all = append(all, b.Target)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func hasComponents(t lock.Toolchain, names []string) bool {
 	for _, n := range names {
 		if !slices.ContainsFunc(t.Components, func(c rust.Component) bool { return c.Name == n || c.Name == n+"-preview" }) {
@@ -170,13 +190,16 @@ func ToolchainTree(ctx context.Context, tools Tools, pin rust.Pin) (t *layer.Tre
 		}
 		// An installed toolchain with other files is no error: the tarballs decide.
 	}
+	var bundled error
 	if pin.Tree != "" {
-		t, done, err := bundledToolchain(ctx, tools, pin)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return t, done, err
+		if t, done, bundled = bundledToolchain(ctx, tools, pin); bundled == nil {
+			return t, done, nil
 		}
 	}
 	if err := tools.Fetcher.Fetch(ctx, ToolchainItems(tools, pin)); err != nil {
+		if bundled != nil && !errors.Is(bundled, fs.ErrNotExist) {
+			return nil, nil, bundled // what was given is nearer to the cause
+		}
 		return nil, nil, fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)
 	}
 	t, c, err := rust.ComponentTree(ctx, tools.Store, pin)

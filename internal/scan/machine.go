@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // a bare machine has none, and a verdict needs the zones of both sides
 )
 
 // Machine finds out what there is to know of this machine. The zones are left

@@ -18,7 +18,8 @@ const importConfig = `[core]
 
 // ImportGit takes the commits of a repository that GitBundleTree made, in from,
 // into the cache of FetchGit, as if it had fetched them. git checks each object
-// against its id. from's configuration is overwritten, its hooks don't run.
+// against its id. from must have no other files than GitBundleTree writes;
+// its configuration is overwritten.
 func ImportGit(ctx context.Context, from, cache string) error {
 	if err := importGit(ctx, from, cache); err != nil {
 		return fmt.Errorf("reading bundled repository %s: %w", filepath.Base(from), err)

@@ -79,6 +79,11 @@ func findCrate(ctx context.Context, spec string, opt Options) (cargo.Crate, erro
 		if c.Checksum = known; known != "" && c.Check() == nil {
 			return c, nil
 		}
+		if claim, ok := opt.Store.Recall(claimKind, memoKey(name, version)); ok && opt.Offline {
+			if c.Checksum = string(claim); c.Check() == nil {
+				return c, nil
+			}
+		}
 	}
 	if opt.Offline {
 		return c, fault.Hintf(fmt.Errorf("what crate %s is can't be asked without a network", spec), "run `twice fetch` where there is a network, and name a version")
@@ -101,17 +106,25 @@ func findCrate(ctx context.Context, spec string, opt Options) (cargo.Crate, erro
 	if opt.Checksum != "" && opt.Checksum != got.Checksum {
 		return c, fmt.Errorf("crate %s %s: the index says checksum %s, %s was asked for", name, got.Version, got.Checksum, opt.Checksum)
 	}
-	return got, RememberCrate(ctx, opt.Store, got)
+	return got, opt.Store.Remember(ctx, memoKind, memoKey(name, got.Version), []byte(got.Checksum))
 }
 
-// RememberCrate keeps the checksum of a published version: the index need not
-// be asked for it then. One that the store knows by another is an error.
-func RememberCrate(ctx context.Context, st *store.Store, c cargo.Crate) error {
-	if b, ok := st.Recall(memoKind, memoKey(c.Name, c.Version)); ok && string(b) != c.Checksum {
-		return fault.Hint(fmt.Errorf("crate %s %s: checksum %s, and %s before", c.Name, c.Version, c.Checksum, b),
-			"published crates don't change: find out who lies")
+// claimKind keeps what bundles say, apart from what the index said.
+const claimKind = "crate-claim"
+
+// ClaimCrate keeps what a bundle says is the checksum of a published version. It
+// counts only where the index can't be asked (Options.Offline) and never was.
+func ClaimCrate(ctx context.Context, st *store.Store, c cargo.Crate) error {
+	return st.Remember(ctx, claimKind, memoKey(c.Name, c.Version), []byte(c.Checksum))
+}
+
+// Claimed tells whether the checksum of a crate is a bundle's claim.
+func (s *Source) Claimed(st *store.Store) bool {
+	if s.Kind != KindCrate {
+		return false
 	}
-	return st.Remember(ctx, memoKind, memoKey(c.Name, c.Version), []byte(c.Checksum))
+	known, ok := st.Recall(memoKind, memoKey(s.Name, s.Version))
+	return !ok || string(known) != s.Checksum
 }
 
 func memoKey(name, version string) digest.Digest {

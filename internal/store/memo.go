@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -58,4 +60,19 @@ func (s *Store) memo(kind string, key digest.Digest) (string, error) {
 		return "", err
 	}
 	return filepath.Join(s.dir, "memo", kind, key.Encoded()), nil
+}
+
+// Memos lists the keys under which something of that kind is remembered.
+func (s *Store) Memos(kind string) ([]digest.Digest, error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, "memo", kind))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var keys []digest.Digest
+	for _, e := range entries {
+		if d := digest.NewDigestFromEncoded(digest.SHA256, e.Name()); check(d) == nil {
+			keys = append(keys, d)
+		}
+	}
+	return keys, err
 }

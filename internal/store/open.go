@@ -50,6 +50,12 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
+// IsStore tells whether dir is the directory of a store.
+func IsStore(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, versionFile))
+	return err == nil
+}
+
 // checkVersion refuses a store of a newer Twice. A store without a version
 // file is new, or a layout that another tool wrote.
 func (s *Store) checkVersion() error {

@@ -50,9 +50,15 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 
 // compare pairs artefacts by name. What only one side has is a difference.
 func (r *Runner) compare(ctx context.Context, a, b *side) ([]verdict.Artefact, error) {
-	other := map[string]artefact.Artefact{}
+	other, seen := map[string]artefact.Artefact{}, map[string]bool{}
 	for _, y := range b.artefacts {
 		other[y.Name] = y
+	}
+	for _, x := range a.artefacts {
+		if seen[x.Name] {
+			return nil, fmt.Errorf("two artefacts are called %s: this is a bug in Twice", x.Name)
+		}
+		seen[x.Name] = true
 	}
 	var list []verdict.Artefact
 	for _, x := range a.artefacts {
@@ -110,6 +116,9 @@ func (r *Runner) warnings(ctx context.Context, prep *Prepared, sides []*side, wi
 	src := prep.Project.Source
 	if src.Dirty {
 		out = append(out, verdict.Warning{Kind: "dirty", Text: fmt.Sprintf("the sources are not those of commit %.12s: %s", src.Commit, strings.Join(src.DirtyFiles, ", "))})
+	}
+	if src.Claimed(r.Tools.Store) {
+		out = append(out, verdict.Warning{Kind: "crate", Text: fmt.Sprintf("that crate %s %s has SHA-256 %.12s… is the bundle's word: no index was asked", src.Name, src.Version, src.Checksum)})
 	}
 	if src.EpochFrom == "none" {
 		out = append(out, verdict.Warning{Kind: "epoch", Text: "the sources have no time of their own: SOURCE_DATE_EPOCH is 0; set epoch in twice.toml or commit them to git"})

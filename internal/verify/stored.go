@@ -25,10 +25,12 @@ func (prep *Prepared) verdictKey(opt Options) digest.Digest {
 		Dirty    bool
 		Vary     []plan.Axis
 		Writer   string
+		Engine   string
+		Jobs     int
 	}
 	e := entry{Schema: verdict.Schema, Config: prep.Project.Config, Runtimes: map[string]digest.Digest{}, Epoch: prep.Project.Source.Epoch,
 		Version: prep.Project.Version(), Commit: prep.Project.Source.Commit, Dirty: prep.Project.Source.Dirty, Vary: opt.Vary,
-		Writer: layer.CompressorVersion + " " + opt.Version}
+		Writer: layer.CompressorVersion + " " + opt.Version, Engine: opt.Engine, Jobs: opt.Jobs}
 	for _, p := range prep.Plans {
 		e.Plans = append(e.Plans, p.Digest())
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/rust"
 	"github.com/craton-co/twice/internal/verdict"
 	"golang.org/x/sync/errgroup"
 )
@@ -56,6 +57,7 @@ type Options struct {
 	Vary    []plan.Axis
 	Fresh   bool   // build even if the verdict is stored
 	Jobs    int    // cargo's jobs on side A; 0: one for each processor
+	Engine  string // address of the engine that was asked for; "": the embedded one
 	Keep    string // directory that receives A's artefacts; "": none
 	Version string // of this program
 }
@@ -147,6 +149,7 @@ func newPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		Rlibs: b.CompareRlibs(), Env: b.Env, CFlags: p.CFlags(),
 		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
 		GitRepos: in.GitRepos,
+		RustSrc:  slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
 	}
 	if len(in.GitRepos) > 0 {
 		pl.Inputs.Git, pl.Inputs.GitBuilder = in.Git.Desc.Digest, in.GitBuilder.Desc.Digest

@@ -11,6 +11,7 @@ RUN --network=none \
     --mount=type=bind,from=vendor,target=/in/vendor \
     --mount=type=bind,from=git,target=/in/git \
     env -i /bin/sh -eu <<'END'
+# Side A, run r1-A
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CARGO_HOME=/cargo LC_ALL=C.UTF-8 TZ=UTC0
 umask 022
 mkdir -p /cargo /vendor /source
