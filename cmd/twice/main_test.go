@@ -15,6 +15,8 @@ import (
 
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/engine/embedded"
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/rust"
 	"github.com/craton-co/twice/internal/store"
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/client"
@@ -102,6 +104,12 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			}
 			env.Setenv("ROOT", root)
 			env.Setenv("RUSTUP_HOME", rustupHome())
+			if pin, err := resolve.BuiltinToolchain(); err == nil {
+				// The toolchain of the builder, whatever rustup calls it here.
+				if dir, err := rust.Installed(context.Background(), pin.Pin); err == nil {
+					env.Setenv("RUST", dir)
+				}
+			}
 			env.Setenv("TMPDIR", os.TempDir())
 			for _, v := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 				if x, ok := os.LookupEnv(v); ok {
@@ -127,6 +135,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"same-base":      cmdSameBase,
 			"same-flags":     cmdSameFlags,
 			"serve-image":    cmdServeImage(map[*testscript.TestScript]*httptest.Server{}),
+			"buildkitd":      cmdBuildkitd,
 			"peer":           cmdPeer,
 			"run-image":      cmdRunImage,
 			"image-digest": func(ts *testscript.TestScript, neg bool, args []string) {

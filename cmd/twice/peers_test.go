@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/compose"
@@ -44,28 +46,66 @@ mount --bind "$work" work
 exec chroot . /bin/sh -c 'cd /work && exec "$@"' sh "$@"
 `
 
-// peer COMMAND … runs a command of Debian's on the files of the script.
-func cmdPeer(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: peer COMMAND …")
-	}
+// peersRoot composes the root and returns the command that enters it.
+func peersRoot(ts *testscript.TestScript, args ...string) *exec.Cmd {
 	ctx := context.Background()
-	cache := ts.Getenv("TWICE_CACHE")
 	tools := scriptTools(ts)
 	def, err := images.Parse([]byte(peers), nil)
 	ts.Check(err)
 	def.Lock, err = compose.Lock(ctx, tools.Fetcher, tools.Resolver, def, compose.LockOptions{})
 	ts.Check(err)
 	ts.Check(tools.Fetcher.Fetch(ctx, compose.Items(def, tools.Resolver)))
-	root := filepath.Join(cache, "peers")
+	root := filepath.Join(ts.Getenv("TWICE_CACHE"), "peers")
 	ts.Check(compose.EngineRoot(ctx, tools.Store, def, root))
 	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--kill-child", "sh", "-c", enterPeers, "sh", root, ts.MkAbs(".")}, args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin", "HOME=/root"}
+	return cmd
+}
+
+// peer COMMAND … runs a command of Debian's on the files of the script.
+func cmdPeer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: peer COMMAND …")
+	}
+	cmd := peersRoot(ts, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
+	err := cmd.Run()
 	ts.Check(os.WriteFile(ts.MkAbs("peer-stdout"), stdout.Bytes(), 0o644))
 	if err != nil {
 		ts.Fatalf("%v: %v\n%s%s", args, err, &stdout, &stderr)
 	}
+}
+
+// buildkitd starts a stock BuildKit daemon, of the version that the program has
+// inside, and sets ADDR to its address. It ends with the script.
+func cmdBuildkitd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: buildkitd")
+	}
+	build := exec.Command("go", "build", "-o", ts.MkAbs("daemon"), "github.com/moby/buildkit/cmd/buildkitd")
+	build.Dir = filepath.Join(ts.Getenv("ROOT"), "cmd", "twice", "testdata", "buildkitd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("building buildkitd: %v\n%s", err, out)
+	}
+	cmd := peersRoot(ts, "./daemon", "--addr", "unix:///work/daemon.sock", "--root", "/work/daemon-state")
+	log, err := os.Create(ts.MkAbs("daemon.log"))
+	ts.Check(err)
+	cmd.Stdout, cmd.Stderr = log, log
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // unshare ignores SIGTERM; its child dies with it
+		_ = cmd.Wait()
+		_ = log.Close()
+	})
+	for range 150 {
+		if c, err := net.Dial("unix", ts.MkAbs("daemon.sock")); err == nil {
+			_ = c.Close()
+			ts.Setenv("ADDR", "unix://"+ts.MkAbs("daemon.sock"))
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	ts.Fatalf("buildkitd does not answer:\n%s", ts.ReadFile("daemon.log"))
 }

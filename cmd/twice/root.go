@@ -3,6 +3,7 @@ package main
 import (
 	"runtime/debug"
 
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/spf13/cobra"
 )
 
@@ -40,6 +41,9 @@ results are the same bits: binaries, rlibs, release archives and the image.`,
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print the result and nothing else")
 	f.BoolVar(&g.json, "json", false, "print the result as JSON")
 	f.StringVar(&g.progress, "progress", "auto", "how builds are shown: auto, tty, plain, lines, none")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.Hintf(err, "`%s --help` lists the flags", cmd.CommandPath())
+	})
 	root.AddCommand(newVerify(&g), newBuild(&g), newInit(), newLock(&g), newFetch(&g), newBundle(&g), newPlan(&g), newImage(&g), newNormalize(&g))
 	return root
 }

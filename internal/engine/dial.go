@@ -120,7 +120,7 @@ func ask(ctx context.Context, c *client.Client) (Info, error) {
 		Kind:        "remote",
 		BuildKit:    got.BuildkitVersion.Version,
 		Revision:    got.BuildkitVersion.Revision,
-		Containment: "a remote engine's limits are its own",
+		Containment: "its limits are its own, and steps may see its trace socket",
 	}
 	want := platforms.MustParse(Platform)
 	var have []string

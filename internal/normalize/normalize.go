@@ -124,7 +124,7 @@ func Normalize(ctx context.Context, in, out string, opt Options) (Result, error)
 		err = fault.Hint(err, "a layer whose entries are out of order is unpacked beside the output; free some space there")
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("normalizing %s: %w", in, err)
+		return Result{}, fault.Hint(fmt.Errorf("normalizing %s: %w", in, err), "give an OCI layout, an OCI archive or what docker save wrote")
 	}
 	return res, nil
 }

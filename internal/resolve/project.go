@@ -116,7 +116,7 @@ func (p *Project) read(given []byte) error {
 	fsys := p.Source.FS()
 	ws, err := cargo.Inspect(fsys, p.Source.Dir)
 	if err != nil {
-		return err
+		return fault.Hint(err, "`cargo metadata` shows what cargo makes of the workspace")
 	}
 	p.Workspace = ws
 	data, err := fs.ReadFile(fsys, path.Join(ws.Root, "Cargo.lock"))
@@ -127,7 +127,7 @@ func (p *Project) read(given []byte) error {
 		return fmt.Errorf("reading Cargo.lock: %w", err)
 	}
 	if p.CargoLock, err = cargo.ParseLock(data); err != nil {
-		return err
+		return fault.Hint(err, "`cargo generate-lockfile` writes it anew")
 	}
 	p.CargoLockText = string(data)
 	p.Config = &config.File{}
@@ -137,7 +137,7 @@ func (p *Project) read(given []byte) error {
 	switch {
 	case err == nil:
 		if p.Config, err = config.Parse(data); err != nil {
-			return err
+			return fault.Hint(err, "`twice init --help` lists the keys")
 		}
 		p.HasConfig = true
 	case !errors.Is(err, fs.ErrNotExist):

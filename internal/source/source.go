@@ -75,7 +75,7 @@ func Open(ctx context.Context, spec string, opt Options) (*Source, error) {
 		s, err = openDirectory(ctx, spec, opt)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening source %s: %w", redact(spec), err)
+		return nil, fault.Hint(fmt.Errorf("opening source %s: %w", redact(spec), err), "name a directory, crate:NAME@VERSION, or git+URL#COMMIT")
 	}
 	return s, nil
 }
