@@ -205,6 +205,9 @@ func cmdNothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	if len(left) > 0 {
 		ts.Fatalf("left behind: %v", left)
 	}
+	if left, err = filepath.Glob(filepath.Join(cache, "store", "ingest", "tmp-*")); err != nil || len(left) > 0 {
+		ts.Fatalf("left behind: %v, %v", left, err)
+	}
 	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	ts.Check(err)
 	for _, p := range procs {
