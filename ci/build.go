@@ -8,7 +8,6 @@ import (
 	"github.com/craton-co/twice/internal/buildcontext"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/plan"
-	"github.com/craton-co/twice/internal/verdict"
 	"github.com/craton-co/twice/internal/verify"
 )
 
@@ -136,18 +135,4 @@ func (n errImages) Error() string {
 		return "the project has no image"
 	}
 	return "the project has several images"
-}
-
-// oneImage refuses a verdict about none or several.
-func oneImage(v *verdict.Verdict) error {
-	n := 0
-	for _, a := range v.Artefacts {
-		if a.Kind == verdict.Image {
-			n++
-		}
-	}
-	if n != 1 {
-		return errImages(n)
-	}
-	return nil
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/publish"
+	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/verdict"
+	"github.com/craton-co/twice/internal/verify"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -45,7 +47,14 @@ func (m *Twice) Publish(
 	if err != nil {
 		return "", failure(err)
 	}
-	v, err := r.verify(ctx)
+	how, err := r.options(ctx)
+	if err != nil {
+		return "", failure(err)
+	}
+	if err := r.publishes(ctx, how); err != nil {
+		return "", failure(err)
+	}
+	v, err := r.verify(ctx, how)
 	if err != nil {
 		return "", failure(err)
 	}
@@ -57,17 +66,27 @@ func (m *Twice) Publish(
 	return name, failure(err)
 }
 
+// publishes refuses what must not be published whatever the verdict is.
+func (r *run) publishes(ctx context.Context, opt verify.Options) error {
+	p, err := resolve.Open(ctx, r.tools, opt.Spec, opt.Resolve)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if p.Source.Dirty {
+		return fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
+	}
+	if n := len(p.Config.Images); n != 1 {
+		return fault.Hint(errImages(n), "publish pushes one image: describe it in twice.toml")
+	}
+	return nil
+}
+
 // publishable is the image of a verdict that allows publishing it.
 func (r *run) publishable(ctx context.Context, v *verdict.Verdict) (image.Image, error) {
 	if v.Word != verdict.Reproducible {
 		text, err := textOf(v)
 		return image.Image{}, errors.Join(errors.New(text), errors.New("nothing is published: "+last(v)), err)
-	}
-	if v.Subject.Dirty {
-		return image.Image{}, fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
-	}
-	if err := oneImage(v); err != nil {
-		return image.Image{}, fault.Hint(err, "publish pushes one image: describe it in twice.toml")
 	}
 	size, err := r.tools.Store.Size(v.Image)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/craton-co/twice/ci/internal/dagger"
 	"github.com/craton-co/twice/internal/verdict"
+	"github.com/craton-co/twice/internal/verify"
 )
 
 // Build twice, compare, give the verdict: it fails with the finding when the builds differ
@@ -19,7 +20,11 @@ func (m *Twice) Verify(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", failure(err)
 	}
-	v, err := r.verify(ctx)
+	opt, err := r.options(ctx)
+	if err != nil {
+		return "", failure(err)
+	}
+	v, err := r.verify(ctx, opt)
 	if err != nil {
 		return "", failure(err)
 	}
@@ -39,7 +44,11 @@ func (m *Twice) Report(ctx context.Context) (*dagger.Directory, error) {
 	if err != nil {
 		return nil, failure(err)
 	}
-	v, err := r.verify(ctx)
+	opt, err := r.options(ctx)
+	if err != nil {
+		return nil, failure(err)
+	}
+	v, err := r.verify(ctx, opt)
 	if err != nil {
 		return nil, failure(err)
 	}
@@ -60,11 +69,7 @@ func (m *Twice) Report(ctx context.Context) (*dagger.Directory, error) {
 }
 
 // verify builds twice and keeps the first build's artefacts in report/out.
-func (r *run) verify(ctx context.Context) (*verdict.Verdict, error) {
-	opt, err := r.options(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (r *run) verify(ctx context.Context, opt verify.Options) (*verdict.Verdict, error) {
 	opt.Keep = r.path("report", "out")
 	v, err := r.runner().Verify(ctx, opt)
 	if err != nil {
