@@ -13,17 +13,9 @@ import (
 
 // The hermetic builder, with the sources where a build has them: for `terminal`
 func (m *Twice) Builder(ctx context.Context) (*dagger.Container, error) {
-	r, err := m.newRun(ctx)
+	r, prep, err := m.prepare(ctx)
 	if err != nil {
-		return nil, failure(err)
-	}
-	opt, err := r.options(ctx)
-	if err != nil {
-		return nil, failure(err)
-	}
-	prep, err := r.runner().Prepare(ctx, opt)
-	if err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
 	defer prep.Project.Close()
 	p, e := prep.Plans[0], engine{run: r}
@@ -53,17 +45,9 @@ func (m *Twice) Builder(ctx context.Context) (*dagger.Container, error) {
 
 // The context and Dockerfile that a build runs, as a directory
 func (m *Twice) Plan(ctx context.Context) (*dagger.Directory, error) {
-	r, err := m.newRun(ctx)
+	r, prep, err := m.prepare(ctx)
 	if err != nil {
-		return nil, failure(err)
-	}
-	opt, err := r.options(ctx)
-	if err != nil {
-		return nil, failure(err)
-	}
-	prep, err := r.runner().Prepare(ctx, opt)
-	if err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
 	defer prep.Project.Close()
 	d, e := dag.Directory(), engine{run: r}
@@ -80,34 +64,29 @@ func (m *Twice) Plan(ctx context.Context) (*dagger.Directory, error) {
 
 // One build: binaries, rlibs, release archives, image.tar and SHA256SUMS. It proves nothing: verify does
 func (m *Twice) Build(ctx context.Context) (*dagger.Directory, error) {
-	r, err := m.newRun(ctx)
+	r, err := m.build(ctx)
 	if err != nil {
-		return nil, failure(err)
-	}
-	if err := r.build(ctx); err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
 	return dag.CurrentModule().Workdir(r.path("out")), nil
 }
 
-func (r *run) build(ctx context.Context) error {
-	opt, err := r.options(ctx)
+// build leaves the artefacts in the run's folder out.
+func (m *Twice) build(ctx context.Context) (*run, error) {
+	r, opt, err := m.start(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	opt.Keep = r.path("out")
 	_, err = r.runner().Build(ctx, opt)
-	return err
+	return r, failure(err)
 }
 
 // The canonical image as an OCI archive, which docker load reads too
 func (m *Twice) Image(ctx context.Context) (*dagger.File, error) {
-	r, err := m.newRun(ctx)
+	r, err := m.build(ctx)
 	if err != nil {
-		return nil, failure(err)
-	}
-	if err := r.build(ctx); err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
 	found, err := filepath.Glob(r.path("out", "image*.tar"))
 	if err != nil {

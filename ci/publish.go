@@ -43,13 +43,9 @@ func (m *Twice) Publish(
 	if err := publish.Check(ctx, to, opt); err != nil { // before the builds, not after
 		return "", failure(err)
 	}
-	r, err := m.newRun(ctx)
+	r, how, err := m.start(ctx)
 	if err != nil {
-		return "", failure(err)
-	}
-	how, err := r.options(ctx)
-	if err != nil {
-		return "", failure(err)
+		return "", err
 	}
 	if err := r.publishes(ctx, how); err != nil {
 		return "", failure(err)

@@ -50,6 +50,26 @@ func (m *Twice) newRun(ctx context.Context) (*run, error) {
 	return &run{twice: m, dir: dir, tools: resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient()}}}, nil
 }
 
+// start sets up a call that builds.
+func (m *Twice) start(ctx context.Context) (*run, verify.Options, error) {
+	r, err := m.newRun(ctx)
+	if err != nil {
+		return nil, verify.Options{}, failure(err)
+	}
+	opt, err := r.options(ctx)
+	return r, opt, failure(err)
+}
+
+// prepare sets up a call that only plans.
+func (m *Twice) prepare(ctx context.Context) (*run, *verify.Prepared, error) {
+	r, opt, err := m.start(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	prep, err := r.runner().Prepare(ctx, opt)
+	return r, prep, failure(err)
+}
+
 // options brings the source here and says how to take it.
 func (r *run) options(ctx context.Context) (verify.Options, error) {
 	at := filepath.Join(r.dir, "source")

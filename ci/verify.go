@@ -16,13 +16,9 @@ import (
 //
 // +check
 func (m *Twice) Verify(ctx context.Context) (string, error) {
-	r, err := m.newRun(ctx)
+	r, opt, err := m.start(ctx)
 	if err != nil {
-		return "", failure(err)
-	}
-	opt, err := r.options(ctx)
-	if err != nil {
-		return "", failure(err)
+		return "", err
 	}
 	v, err := r.verify(ctx, opt)
 	if err != nil {
@@ -40,13 +36,9 @@ func (m *Twice) Verify(ctx context.Context) (string, error) {
 
 // The verdict as a directory: verdict.txt, verdict.json and, below out, the first build's artefacts. A mismatch is no failure here
 func (m *Twice) Report(ctx context.Context) (*dagger.Directory, error) {
-	r, err := m.newRun(ctx)
+	r, opt, err := m.start(ctx)
 	if err != nil {
-		return nil, failure(err)
-	}
-	opt, err := r.options(ctx)
-	if err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
 	v, err := r.verify(ctx, opt)
 	if err != nil {

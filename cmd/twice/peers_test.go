@@ -34,16 +34,16 @@ compression  = "zstd"
 `
 
 // enterPeers runs a command in the peers' root, with the script's directory
-// as /work, in namespaces of its own: what it starts ends with it.
+// as /script, in namespaces of its own: what it starts ends with it.
 const enterPeers = `set -eu
 root=$1 work=$2; shift 2
 mount --make-rprivate /
 mount --bind "$root" "$root"
 cd "$root"
-mkdir -p work proc dev sys run tmp
+mkdir -p script proc dev sys run tmp
 mount -t proc none proc; mount --rbind /dev dev; mount --rbind /sys sys; mount -t tmpfs none run
-mount --bind "$work" work
-exec chroot . /bin/sh -c 'cd /work && exec "$@"' sh "$@"
+mount --bind "$work" script
+exec chroot . /bin/sh -c 'cd /script && exec "$@"' sh "$@"
 `
 
 // peersRoot composes the root and returns the command that enters it.
@@ -89,7 +89,7 @@ func cmdBuildkitd(ts *testscript.TestScript, neg bool, args []string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		ts.Fatalf("building buildkitd: %v\n%s", err, out)
 	}
-	cmd := peersRoot(ts, "./daemon", "--addr", "unix:///work/daemon.sock", "--root", "/work/daemon-state")
+	cmd := peersRoot(ts, "./daemon", "--addr", "unix:///script/daemon.sock", "--root", "/script/daemon-state")
 	log, err := os.Create(ts.MkAbs("daemon.log"))
 	ts.Check(err)
 	cmd.Stdout, cmd.Stderr = log, log
