@@ -90,6 +90,13 @@ func (e *embedded) explain(ctx context.Context, err error) error {
 		return fault.Hint(e.withLog(fmt.Errorf("%w: %w", errDied, e.child.err)),
 			"this is a bug in Twice unless something killed it: send engine.log with the report")
 	}
+	// A step can be faster than watchDisk, and fail by itself.
+	if free, ferr := e.state.free(); ferr == nil && free < e.opt.MinFree && context.Cause(ctx) == nil {
+		e.mu.Lock()
+		e.full = true
+		e.mu.Unlock()
+		return diskError(e.state.dir, free, e.opt.MinFree)
+	}
 	if strings.Contains(err.Error(), limitMemory) {
 		return fault.Hintf(err, "steps may use %.1f GiB together: give them more, or build with fewer jobs", float64(e.opt.Memory)/(1<<30))
 	}

@@ -152,7 +152,7 @@ func fill(args []string) error {
 		if _, err := f.Write(b); err != nil {
 			return err
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
