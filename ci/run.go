@@ -123,8 +123,8 @@ func (r *run) compose(ctx context.Context, p *resolve.Project) (*inputs.Set, err
 	})
 }
 
-// byContent is f as a file that the engine knows by its content: one of the
-// caller's is another in each session, and a call with it never the same.
+// byContent is f under one name, known by its content: a bundle that lies
+// somewhere else is the same argument.
 func byContent(f *dagger.File) *dagger.File {
 	if f == nil {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/craton-co/twice/internal/inputs"
-	"github.com/craton-co/twice/internal/resolve"
 	"github.com/spf13/cobra"
 )
 
@@ -42,17 +41,11 @@ that the lock, or the built-in pins, have for it.`,
 		}
 		p.Start("bundle")
 		defer p.pause(false)
-		proj, err := resolve.Open(ctx, tools, spec(args), src.options(g))
+		proj, err := openFetched(ctx, tools, spec(args), src.options(g))
 		if err != nil {
 			return err
 		}
 		defer proj.Close()
-		if err := proj.UseLock(ctx, tools); err != nil {
-			return err
-		}
-		if err := inputs.Fetch(ctx, tools, proj); err != nil {
-			return err
-		}
 		d, err := inputs.WriteBundle(ctx, tools, proj, output)
 		if err != nil {
 			return err

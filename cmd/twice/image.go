@@ -65,17 +65,11 @@ which docker load reads too) or as an OCI layout (any other name).`,
 
 func composeImage(ctx context.Context, tools resolve.Tools, args []string, opt resolve.Options) (image.Image, error) {
 	if args[0] == "builder" {
-		proj, err := resolve.Open(ctx, tools, spec(args[1:]), opt)
+		proj, err := openFetched(ctx, tools, spec(args[1:]), opt)
 		if err != nil {
 			return image.Image{}, err
 		}
 		defer proj.Close()
-		if err := proj.UseLock(ctx, tools); err != nil {
-			return image.Image{}, err
-		}
-		if err := inputs.Fetch(ctx, tools, proj); err != nil {
-			return image.Image{}, err
-		}
 		set, err := inputs.Compose(ctx, tools, proj)
 		if err != nil {
 			return image.Image{}, err

@@ -131,17 +131,11 @@ hash while it arrives. Afterwards verify --offline needs no network.`,
 }
 
 func fetchAll(ctx context.Context, cmd *cobra.Command, tools resolve.Tools, spec string, opt resolve.Options) error {
-	proj, err := resolve.Open(ctx, tools, spec, opt)
+	proj, err := openFetched(ctx, tools, spec, opt)
 	if err != nil {
 		return err
 	}
 	defer proj.Close()
-	if err := proj.UseLock(ctx, tools); err != nil {
-		return err
-	}
-	if err := inputs.Fetch(ctx, tools, proj); err != nil {
-		return err
-	}
 	// Composing proves that nothing is missing, and fetches a toolchain that
 	// is not installed here.
 	if _, err := inputs.Compose(ctx, tools, proj); err != nil {

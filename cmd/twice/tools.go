@@ -46,6 +46,23 @@ func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) 
 	return tools, nil
 }
 
+// openFetched opens a source with its lock, and brings its inputs into the
+// store. Close the project when done.
+func openFetched(ctx context.Context, tools resolve.Tools, spec string, opt resolve.Options) (*resolve.Project, error) {
+	proj, err := resolve.Open(ctx, tools, spec, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err = proj.UseLock(ctx, tools); err == nil {
+		err = inputs.Fetch(ctx, tools, proj)
+	}
+	if err != nil {
+		_ = proj.Close()
+		return nil, err
+	}
+	return proj, nil
+}
+
 // openStore opens the user's store, which is made if it isn't there.
 func openStore() (*store.Store, error) {
 	dir, err := cacheDir("store")
