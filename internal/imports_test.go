@@ -42,6 +42,7 @@ var order = []string{
 	"internal/linkage",
 	"internal/scan",
 	"internal/compare",
+	"internal/cause",
 	"internal/verdict",
 	"internal/artefact",
 	"internal/verify",

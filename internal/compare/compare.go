@@ -113,6 +113,14 @@ const (
 	Image     Kind = "image"
 )
 
+// Field is a field of a header that differs: of an archive's member, a
+// compressed stream, a program.
+type Field struct {
+	Name string `json:"name"` // "mtime", "owner", "mode", …
+	A    string `json:"a"`
+	B    string `json:"b"`
+}
+
 // Finding is a part that differs. A leaf has Ranges or a Note, or both; an
 // inner node has Parts.
 type Finding struct {
@@ -123,6 +131,8 @@ type Finding struct {
 	// Note is a difference that is not in the bytes of a part: its presence,
 	// its metadata, the order of parts, or why it was compared as bytes.
 	Note string `json:"note,omitempty"`
+	// Fields are differences of headers, one by one: what Note says in words.
+	Fields []Field `json:"fields,omitempty"`
 	// Ranges are the first few differing ranges.
 	Ranges []Difference `json:"ranges,omitempty"`
 	// Parts are the parts that differ, the most telling first.

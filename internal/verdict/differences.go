@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/compare"
 )
 
@@ -18,7 +19,7 @@ func (p *page) differences(v *Verdict) {
 			continue
 		}
 		p.gap()
-		p.difference(v, a)
+		p.difference(a)
 	}
 	if n > shown && !p.o.Verbose {
 		p.gap()
@@ -26,7 +27,7 @@ func (p *page) differences(v *Verdict) {
 	}
 }
 
-func (p *page) difference(v *Verdict, a Artefact) {
+func (p *page) difference(a Artefact) {
 	switch d := a.Difference; {
 	case a.A == "" || a.B == "":
 		side := "A"
@@ -47,10 +48,32 @@ func (p *page) difference(v *Verdict, a Artefact) {
 			p.line("    %s", clean(d.Note))
 		}
 	}
-	if h := v.hint(a); h != "" {
-		p.line("  hint    %s", h)
+	p.causes(a.Causes)
+}
+
+// shownCauses is how many causes of an artefact are shown unless Verbose.
+const shownCauses = 3
+
+func (p *page) causes(list []cause.Cause) {
+	for i, c := range list {
+		if i == shownCauses && !p.o.Verbose {
+			p.line("  and %s; --json has them", count(len(list)-i, "more cause"))
+			return
+		}
+		p.line("  %s%s", pad8("cause"), clean(c.Title))
+		if c.Where != "" {
+			p.line("  %s%s", pad8("where"), clean(c.Where))
+		}
+		for _, l := range c.Proof {
+			p.line("  %s%s", pad8("proof"), clean(l))
+		}
+		if c.Fix != "" {
+			p.line("  %s%s", pad8("fix"), clean(c.Fix))
+		}
 	}
 }
+
+func pad8(s string) string { return pad(s, 8) }
 
 // extent says how much differs: "18 bytes, in main+0x12, 3 places".
 func extent(d *compare.Difference) string {

@@ -28,6 +28,7 @@ import (
 
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/compare"
 )
 
@@ -171,6 +172,8 @@ type Artefact struct {
 	Same bool `json:"same"`
 	// Difference is the first difference, where there is one.
 	Difference *compare.Difference `json:"difference,omitempty"`
+	// Causes say why it differs, the most telling first.
+	Causes []cause.Cause `json:"causes,omitempty"`
 }
 
 // Warning is something that the two builds could not have shown to matter.

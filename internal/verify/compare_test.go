@@ -108,7 +108,7 @@ func TestOneByteOfAnyArtefact(t *testing.T) {
 	r := newRunner(t)
 	p, fill := project(t, r)
 	a, b := collect(t, r, p, fill), collect(t, r, p, fill)
-	list, err := r.compare(t.Context(), a, b)
+	list, err := r.compare(t.Context(), &Prepared{Project: p}, a, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestOneByteOfAnyArtefact(t *testing.T) {
 			changed := *b
 			changed.artefacts = append([]artefact.Artefact{}, b.artefacts...)
 			changed.artefacts[i] = mutate(t, r, x)
-			list, err := r.compare(t.Context(), a, &changed)
+			list, err := r.compare(t.Context(), &Prepared{Project: p}, a, &changed)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +181,7 @@ func TestMissingArtefact(t *testing.T) {
 	p, fill := project(t, r)
 	a, b := collect(t, r, p, fill), collect(t, r, p, fill)
 	for _, pair := range [][2]*side{{a, without(b)}, {without(a), b}} {
-		list, err := r.compare(t.Context(), pair[0], pair[1])
+		list, err := r.compare(t.Context(), &Prepared{Project: p}, pair[0], pair[1])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/craton-co/twice/internal/artefact"
+	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/compare"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/plan"
@@ -24,7 +25,7 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 	start := time.Now()
 	r.Progress.Start("compare")
 	a, b := sides[0], sides[1]
-	list, err := r.compare(ctx, a, b)
+	list, err := r.compare(ctx, prep, a, b)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 }
 
 // compare pairs artefacts by name. What only one side has is a difference.
-func (r *Runner) compare(ctx context.Context, a, b *side) ([]verdict.Artefact, error) {
+func (r *Runner) compare(ctx context.Context, prep *Prepared, a, b *side) ([]verdict.Artefact, error) {
 	other, seen := map[string]artefact.Artefact{}, map[string]bool{}
 	for _, y := range b.artefacts {
 		other[y.Name] = y
@@ -61,16 +62,18 @@ func (r *Runner) compare(ctx context.Context, a, b *side) ([]verdict.Artefact, e
 		seen[x.Name] = true
 	}
 	var list []verdict.Artefact
+	found := map[int]*compare.Finding{}
 	for _, x := range a.artefacts {
 		v := verdict.Artefact{Name: x.Name, Kind: x.Kind, SizeA: x.Size, A: x.Digest}
 		if y, ok := other[x.Name]; ok {
 			delete(other, x.Name)
 			v.SizeB, v.B, v.Same = y.Size, y.Digest, x.Digest == y.Digest
 			if !v.Same {
-				var err error
-				if v.Difference, err = r.locate(ctx, x, y, a.dir, b.dir); err != nil {
+				f, err := r.locate(ctx, x, y, a.dir, b.dir)
+				if err != nil {
 					return nil, fmt.Errorf("comparing %s: %w", x.Name, err)
 				}
+				found[len(list)], v.Difference = f, f.First()
 			}
 		}
 		list = append(list, v)
@@ -80,11 +83,17 @@ func (r *Runner) compare(ctx context.Context, a, b *side) ([]verdict.Artefact, e
 			list = append(list, verdict.Artefact{Name: y.Name, Kind: y.Kind, SizeB: y.Size, B: y.Digest})
 		}
 	}
+	if len(found) > 0 {
+		known := causeContext(prep, a, b, list)
+		for i, f := range found {
+			list[i].Causes = cause.Explain(f, known)
+		}
+	}
 	return list, nil
 }
 
-// locate finds the first difference of two artefacts.
-func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB string) (*compare.Difference, error) {
+// locate finds where two artefacts differ.
+func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB string) (*compare.Finding, error) {
 	if x.Kind == verdict.Image {
 		var err error
 		if x.Path, err = r.layout(ctx, x, dirA); err != nil {
@@ -94,11 +103,7 @@ func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB 
 			return nil, err
 		}
 	}
-	f, err := compare.Paths(ctx, x.Name, x.Path, y.Path, compare.Limits{})
-	if err != nil || f == nil {
-		return nil, err
-	}
-	return f.First(), nil
+	return compare.Paths(ctx, x.Name, x.Path, y.Path, compare.Limits{})
 }
 
 // layout writes an image below dir, for the comparison to look into.
