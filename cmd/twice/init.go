@@ -44,7 +44,7 @@ The keys of twice.toml:
 			return err
 		}
 		f := &config.File{}
-		if err := resolve.Fill(f, ws); err != nil {
+		if err := resolve.Fill(f, ws, ""); err != nil {
 			return err
 		}
 		if err := resolve.PinChannel(f); err != nil {

@@ -19,8 +19,9 @@ import (
 
 func newLock(g *global) *cobra.Command {
 	var (
-		update []string
-		config configFile
+		update  []string
+		config  configFile
+		profile string
 	)
 	cmd := &cobra.Command{
 		Use:   "lock [DIRECTORY]",
@@ -39,6 +40,7 @@ as trust on first use.`,
 	}
 	cmd.Flags().StringSliceVar(&update, "update", nil, "move a pin: toolchain, builder, base, engine, git, all")
 	cmd.Flags().Var(&config, "config", "a twice.toml in the place of the workspace's own")
+	cmd.Flags().StringVar(&profile, "profile", "", "lock the inputs of this profile of twice.toml, in twice.NAME.lock")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir := spec(args)
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
@@ -54,7 +56,7 @@ as trust on first use.`,
 		}
 		p.Start("lock")
 		defer p.pause(false)
-		proj, err := resolve.Open(cmd.Context(), tools, dir, resolve.Options{Dirty: true, Offline: g.offline, Config: config.data})
+		proj, err := resolve.Open(cmd.Context(), tools, dir, resolve.Options{Dirty: true, Offline: g.offline, Config: config.data, Profile: profile})
 		if err != nil {
 			return err
 		}
@@ -63,7 +65,7 @@ as trust on first use.`,
 		if err != nil {
 			return err
 		}
-		return writeLock(cmd, filepath.Join(dir, lock.Name), l)
+		return writeLock(cmd, filepath.Join(dir, proj.LockName()), l)
 	}
 	return cmd
 }

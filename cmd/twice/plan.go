@@ -47,10 +47,10 @@ project with several builds gets one directory for each, below this one.`,
 			if err != nil || dir == "" {
 				return prep, err
 			}
-			for _, p := range prep.Plans {
+			for i, p := range prep.Plans {
 				to := dir
 				if len(prep.Plans) > 1 {
-					to = filepath.Join(dir, p.Name)
+					to = filepath.Join(dir, prep.Project.Config.Builds[i].Name)
 				}
 				if err := buildcontext.Write(cmd.Context(), r.Tools.Store, to, p, side, prep.Inputs); err != nil {
 					_ = prep.Project.Close()

@@ -54,7 +54,7 @@ func openFetched(ctx context.Context, tools resolve.Tools, spec string, opt reso
 		return nil, err
 	}
 	if err = proj.UseLock(ctx, tools); err == nil {
-		err = inputs.Fetch(ctx, tools, proj)
+		err = proj.Missing(inputs.Fetch(ctx, tools, proj))
 	}
 	if err != nil {
 		_ = proj.Close()

@@ -16,9 +16,11 @@ import (
 
 // sourceFlags say how the source is taken.
 type sourceFlags struct {
-	dirty  bool
-	epoch  int64
-	config configFile
+	dirty   bool
+	epoch   int64
+	config  configFile
+	profile string
+	builds  []string
 }
 
 // configFile is a flag: a twice.toml, read at once.
@@ -39,10 +41,12 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.dirty, "dirty", false, "build files that no commit holds; the verdict says so")
 	cmd.Flags().Int64Var(&s.epoch, "epoch", -1, "SOURCE_DATE_EPOCH in seconds since 1970, in the place of the commit's")
 	cmd.Flags().Var(&s.config, "config", "a twice.toml in the place of the source's own")
+	cmd.Flags().StringVar(&s.profile, "profile", "", "take the inputs of this profile of twice.toml")
+	cmd.Flags().StringSliceVar(&s.builds, "build", nil, "only these builds of twice.toml, and their images")
 }
 
 func (s *sourceFlags) options(g *global) resolve.Options {
-	o := resolve.Options{Dirty: s.dirty, Offline: g.offline, Config: s.config.data}
+	o := resolve.Options{Dirty: s.dirty, Offline: g.offline, Config: s.config.data, Profile: s.profile, Builds: s.builds}
 	if s.epoch >= 0 {
 		o.Epoch = &s.epoch
 	}

@@ -5,6 +5,7 @@
 // write for it (see Default). An unknown key is an error, so that a typing
 // mistake can't switch a setting off silently. Errors name file and line.
 //
+//	name  = "ripgrep"             # the sources lie in /build/<name>; default: each build's name
 //	epoch = 1763769600            # seconds since 1970, for a directory without git
 //
 //	[toolchain]
@@ -38,13 +39,29 @@
 //	[archive]
 //	formats = ["tar.gz"]          # also tar.zst and zip
 //	files   = ["LICENSE*", "README.md"]
+//
+//	[profile.local]               # other inputs, for where the real ones can't be had
+//	base      = "runtime-cc"      # of every image that isn't made from scratch
+//	toolchain = { channel = "1.95.0", components = ["rustfmt"] }
+//	builder   = { image = "builder-rust" }
+//
+// # Profiles
+//
+// A profile of inputs stands in for the file's own inputs when its name is
+// given (--profile local). What it says takes the place of the table of that
+// name as a whole; a toolchain takes the place of rust-toolchain.toml as well.
+// It has a lock of its own, twice.NAME.lock, its name is in every verdict, and
+// nothing that was built with it is published unless that is asked for.
 package config
 
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -53,6 +70,8 @@ const Name = "twice.toml"
 
 // File is a decoded twice.toml.
 type File struct {
+	// Name is where the sources lie, /build/<Name>, for every build alike.
+	Name string `toml:"name,omitempty" json:"name,omitempty"`
 	// Epoch is the time of every file written, in seconds since 1970, for
 	// sources that have no time of their own. Nil: not said.
 	Epoch     *int64    `toml:"epoch,omitempty" json:"epoch,omitempty"`
@@ -61,6 +80,15 @@ type File struct {
 	Builds    []Build   `toml:"build,omitempty" json:"build"`
 	Images    []Image   `toml:"image,omitempty" json:"image"`
 	Archive   Archive   `toml:"archive,omitempty" json:"archive"`
+
+	Profiles map[string]Profile `toml:"profile,omitempty" json:"-"`
+}
+
+// Profile is other inputs under a name. What is nil stays as it is.
+type Profile struct {
+	Base      string     `toml:"base,omitempty"`
+	Toolchain *Toolchain `toml:"toolchain,omitempty"`
+	Builder   *Builder   `toml:"builder,omitempty"`
 }
 
 // Toolchain is what rust-toolchain.toml says, or what overrides it.
@@ -118,6 +146,37 @@ type Archive struct {
 	Formats []string `toml:"formats,omitempty" json:"formats,omitempty"`
 	Files   []string `toml:"files,omitempty" json:"files,omitempty"`
 }
+
+// Use puts a profile's inputs in the place of the file's own. "" is the file
+// as it is.
+func (f *File) Use(name string) error {
+	if name == "" {
+		return nil
+	}
+	p, ok := f.Profiles[name]
+	if !ok {
+		err := fmt.Errorf("%s has no profile %q", Name, name)
+		if len(f.Profiles) == 0 {
+			return fault.Hint(err, "a [profile."+name+"] table says which inputs it has")
+		}
+		return fault.Hintf(err, "there are: %s", strings.Join(f.ProfileNames(), ", "))
+	}
+	if p.Toolchain != nil {
+		f.Toolchain = *p.Toolchain
+	}
+	if p.Builder != nil {
+		f.Builder = *p.Builder
+	}
+	for i := range f.Images {
+		if im := &f.Images[i]; p.Base != "" && im.Base != "scratch" {
+			im.Base = p.Base
+		}
+	}
+	return nil
+}
+
+// ProfileNames are the profiles of the file, sorted.
+func (f *File) ProfileNames() []string { return slices.Sorted(maps.Keys(f.Profiles)) }
 
 // Build returns the build of that name.
 func (f *File) Build(name string) (Build, bool) {

@@ -56,6 +56,10 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"[[image]]\nfiles = { \"x\" = \"x\" }\n", "not an absolute path"},
 		{"[archive]\nformats = [\"rar\"]\n", "twice.toml:2: "},
 		{"[archive]\nfiles = [\"/etc/*\"]\n", "twice.toml:2: "},
+		{"name = \"a/b\"\n", `twice.toml:1: "a/b" can't be a name`},
+		{"[profile.A]\n", `twice.toml:1: "A" can't be a profile`},
+		{"[profile.a]\nbase = \"x@y\"\n", "twice.toml:2: base"},
+		{"[profile.a.builder]\npackages = [\"X\"]\n", `twice.toml:2: "X" is not the name of a Debian package`},
 		{"epoch = -1\n", "twice.toml:1: epoch"},
 	} {
 		_, err := Parse([]byte(c.text))
@@ -109,4 +113,55 @@ func FuzzParse(f *testing.F) {
 			file.InputsDigest()
 		}
 	})
+}
+
+// A profile's tables take the place of the file's own, and bases but for
+// scratch are its base; what it doesn't name stays.
+func TestUseProfile(t *testing.T) {
+	const text = `
+[toolchain]
+channel    = "nightly-2026-04-03"
+components = ["rust-src"]
+[builder]
+packages = ["cmake"]
+[[image]]
+base = "gcr.io/x@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+[[image]]
+name = "static"
+base = "scratch"
+[profile.local]
+base = "runtime-cc"
+[profile.local.toolchain]
+channel = "1.95.0"
+`
+	parse := func() *File {
+		f, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	own, local := parse(), parse()
+	if err := own.Use(""); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(own, parse()); d != "" {
+		t.Error(d)
+	}
+	if err := local.Use("local"); err != nil {
+		t.Fatal(err)
+	}
+	want := parse()
+	want.Toolchain = Toolchain{Channel: "1.95.0"}
+	want.Images[0].Base = "runtime-cc"
+	if d := cmp.Diff(want, local); d != "" {
+		t.Error(d)
+	}
+	if local.InputsDigest() == own.InputsDigest() {
+		t.Error("a profile with other inputs has the same lock")
+	}
+	err := parse().Use("other")
+	if err == nil || fault.HintOf(err) != "there are: local" {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	}
 }

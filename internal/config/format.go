@@ -9,7 +9,8 @@ import (
 
 // Reference is the annotated example that the package comment shows, for help
 // texts.
-const Reference = `  epoch = 1763769600            # seconds since 1970, for a directory without git
+const Reference = `  name  = "ripgrep"             # the sources lie in /build/<name>; default: each build's name
+  epoch = 1763769600            # seconds since 1970, for a directory without git
 
   [toolchain]
   channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin
@@ -42,6 +43,11 @@ const Reference = `  epoch = 1763769600            # seconds since 1970, for a d
   [archive]
   formats = ["tar.gz"]          # also tar.zst and zip
   files   = ["LICENSE*", "README.md"]
+
+  [profile.local]               # other inputs, used with --profile local
+  base      = "runtime-cc"      # of every image that isn't made from scratch
+  toolchain = { channel = "1.95.0", components = ["rustfmt"] }
+  builder   = { image = "builder-rust" }
 `
 
 // Format writes the file as `twice init` does.

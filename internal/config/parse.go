@@ -23,6 +23,7 @@ var (
 	userRE    = regexp.MustCompile(`^[0-9]{1,10}(:[0-9]{1,10})?$`)
 	exposeRE  = regexp.MustCompile(`^[0-9]{1,5}(/(tcp|udp))?$`)
 	tripleRE  = regexp.MustCompile(`^[a-z0-9_]+(-[a-z0-9_.]+){1,3}$`)
+	profileRE = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	debianRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 )
 
@@ -62,9 +63,23 @@ func (f *File) check(data []byte) error {
 	if f.Epoch != nil && (*f.Epoch < 0 || *f.Epoch > 253402300799) {
 		return bad("epoch", "epoch %d is not a time between 1970 and 9999", *f.Epoch)
 	}
-	for _, p := range f.Builder.Packages {
-		if !debianRE.MatchString(p) {
-			return bad(p, "%q is not the name of a Debian package", p)
+	if f.Name != "" && !nameRE.MatchString(f.Name) {
+		return bad(f.Name, "%q can't be a name: letters, digits, dot, dash and underscore", f.Name)
+	}
+	if err := f.Builder.check(bad); err != nil {
+		return err
+	}
+	for name, p := range f.Profiles {
+		if !profileRE.MatchString(name) {
+			return bad(name, "%q can't be a profile: lower-case letters, digits and dashes", name)
+		}
+		if p.Builder != nil {
+			if err := p.Builder.check(bad); err != nil {
+				return err
+			}
+		}
+		if err := (Image{Base: p.Base}).check(bad); err != nil {
+			return err
 		}
 	}
 	names := map[string]bool{}
@@ -111,6 +126,15 @@ func (f *File) check(data []byte) error {
 	for _, g := range f.Archive.Files {
 		if _, err := path.Match(g, "x"); err != nil || !inside(g) {
 			return bad(g, "%q is not a pattern inside the workspace", g)
+		}
+	}
+	return nil
+}
+
+func (b Builder) check(bad func(value, format string, a ...any) error) error {
+	for _, p := range b.Packages {
+		if !debianRE.MatchString(p) {
+			return bad(p, "%q is not the name of a Debian package", p)
 		}
 	}
 	return nil

@@ -51,6 +51,15 @@ import (
 // Name is the file's name, beside twice.toml.
 const Name = "twice.lock"
 
+// FileName is the name of the lock that answers a profile of twice.toml: a
+// profile has other inputs, and so a lock of its own.
+func FileName(profile string) string {
+	if profile == "" {
+		return Name
+	}
+	return "twice." + profile + ".lock"
+}
+
 // Unsigned is what Vouched says of bytes that nobody signed for.
 const Unsigned = "nobody: trust on first use"
 

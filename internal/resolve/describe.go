@@ -13,6 +13,9 @@ import (
 // Summary says in a few words what a project is built from.
 func (p *Project) Summary() string {
 	s := fmt.Sprintf("%d crates", len(p.CargoLock.Crates()))
+	if p.Profile != "" {
+		s = "profile " + p.Profile + " · " + s
+	}
 	if n := len(cargo.GitDependencies(p.CargoLock)); n > 0 {
 		s += fmt.Sprintf(" · %d git repositories", n)
 	}
@@ -21,6 +24,15 @@ func (p *Project) Summary() string {
 		s += fmt.Sprintf(" · debian %s (%d packages)", def.Suite, len(def.Locked()))
 	}
 	return s + " · " + p.LockFrom
+}
+
+// Missing is err, which says that an input can't be had, with the profiles
+// that have others.
+func (p *Project) Missing(err error) error {
+	if names := p.Config.ProfileNames(); err != nil && p.Profile == "" && len(names) > 0 {
+		return fmt.Errorf("%w (twice.toml has a profile with other inputs: --profile %s)", err, strings.Join(names, ", --profile "))
+	}
+	return err
 }
 
 var cflagsRE = regexp.MustCompile(`^((HOST|TARGET)_)?(C|CXX)FLAGS([_-].*)?$`)

@@ -20,9 +20,9 @@ const (
 	NonRoot = "65532:65532"
 )
 
-// Fill completes a configuration from the workspace. The result says
-// everything that shapes the build.
-func Fill(f *config.File, ws *cargo.Workspace) error {
+// Fill completes a configuration from the workspace, with the inputs of a
+// profile ("": its own). The result says everything that shapes the build.
+func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 	if f.Toolchain.Channel == "" {
 		f.Toolchain.Channel = ws.Toolchain.Channel
 	}
@@ -30,6 +30,13 @@ func Fill(f *config.File, ws *cargo.Workspace) error {
 		if !slices.Contains(f.Toolchain.Components, c) {
 			f.Toolchain.Components = append(f.Toolchain.Components, c)
 		}
+	}
+	defaultBase := DefaultRuntime
+	if p, ok := f.Profiles[profile]; ok && p.Base != "" {
+		defaultBase = p.Base
+	}
+	if err := f.Use(profile); err != nil {
+		return err
 	}
 	if f.Builder.Image == "" {
 		f.Builder.Image = DefaultBuilder
@@ -51,7 +58,7 @@ func Fill(f *config.File, ws *cargo.Workspace) error {
 	}
 	names := map[string]bool{}
 	for i := range f.Images {
-		if err := fillImage(&f.Images[i], f); err != nil {
+		if err := fillImage(&f.Images[i], f, defaultBase); err != nil {
 			return err
 		}
 		name := f.Images[i].Title()
@@ -66,6 +73,25 @@ func Fill(f *config.File, ws *cargo.Workspace) error {
 	if f.Archive.Files == nil {
 		f.Archive.Files = []string{"LICENSE*", "LICENCE*", "COPYING*", "UNLICENSE*", "NOTICE*", "README*"}
 	}
+	return nil
+}
+
+// only keeps the builds of these names, and their images.
+func only(f *config.File, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	var all []string
+	for _, b := range f.Builds {
+		all = append(all, b.Name)
+	}
+	for _, n := range names {
+		if !slices.Contains(all, n) {
+			return fault.Hintf(fmt.Errorf("there is no build called %q", n), "there are: %s", strings.Join(all, ", "))
+		}
+	}
+	f.Builds = slices.DeleteFunc(f.Builds, func(b config.Build) bool { return !slices.Contains(names, b.Name) })
+	f.Images = slices.DeleteFunc(f.Images, func(im config.Image) bool { return !slices.Contains(names, im.Build) })
 	return nil
 }
 
@@ -98,7 +124,7 @@ func fillBuild(b *config.Build, ws *cargo.Workspace) error {
 	return nil
 }
 
-func fillImage(im *config.Image, f *config.File) error {
+func fillImage(im *config.Image, f *config.File, base string) error {
 	if im.Build == "" {
 		if len(f.Builds) != 1 {
 			return fault.Hint(fmt.Errorf("%s: an image doesn't say which build it is of", config.Name), "add build = \"NAME\" to it")
@@ -110,7 +136,7 @@ func fillImage(im *config.Image, f *config.File) error {
 		return fmt.Errorf("%s: there is no build called %q", config.Name, im.Build)
 	}
 	if im.Base == "" {
-		im.Base = DefaultRuntime
+		im.Base = base
 	}
 	if im.User == "" {
 		im.User = NonRoot

@@ -19,18 +19,22 @@ import (
 
 // UseLock sets p.Lock: from twice.lock, or without one from the built-in pins.
 func (p *Project) UseLock(ctx context.Context, tools Tools) error {
-	data, err := fs.ReadFile(p.Source.FS(), path.Join(p.Workspace.Root, lock.Name))
+	data, err := fs.ReadFile(p.Source.FS(), path.Join(p.Workspace.Root, p.LockName()))
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Lock, p.LockFrom, err = p.builtin(ctx, tools)
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", lock.Name, err)
+		return fmt.Errorf("reading %s: %w", p.LockName(), err)
 	}
 	if p.Lock, err = lock.Parse(data); err != nil {
+		if p.Profile != "" {
+			text := strings.Replace(err.Error(), lock.Name, p.LockName(), 1)
+			err = fault.Hintf(errors.New(text), "run `%s` to write it anew", p.lockCommand())
+		}
 		return err
 	}
-	p.LockFrom = lock.Name
+	p.LockFrom = p.LockName()
 	return p.answers(data)
 }
 
@@ -38,7 +42,7 @@ func (p *Project) UseLock(ctx context.Context, tools Tools) error {
 func (p *Project) answers(data []byte) error {
 	stale := func(key, format string, a ...any) error {
 		line := 1 + strings.Count(string(data[:max(strings.Index(string(data), key), 0)]), "\n")
-		return fault.Hint(fmt.Errorf("%s:%d: is stale: %s", lock.Name, line, fmt.Sprintf(format, a...)), "run `twice lock`")
+		return fault.Hint(fmt.Errorf("%s:%d: is stale: %s", p.LockName(), line, fmt.Sprintf(format, a...)), "run `"+p.lockCommand()+"`")
 	}
 	l := p.Lock
 	if c := p.Config.Toolchain.Channel; c != "" && c != l.Toolchain.Channel {
@@ -65,7 +69,7 @@ func (p *Project) answers(data []byte) error {
 			return stale("[[git]]", "it has no %s at %s", g.URL, g.Commit)
 		}
 	}
-	if p.Config.InputsDigest() != l.Inputs {
+	if p.asked != l.Inputs {
 		return stale("inputs = ", "%s asks for other inputs than it was made for", config.Name)
 	}
 	return nil
@@ -94,9 +98,9 @@ const EngineImage = "engine"
 func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string, error) {
 	if len(p.Config.Builder.Packages) > 0 {
 		return nil, "", fault.Hint(fmt.Errorf("%s asks for more Debian packages (%s) and there is no %s",
-			config.Name, strings.Join(p.Config.Builder.Packages, ", "), lock.Name), "run `twice lock`")
+			config.Name, strings.Join(p.Config.Builder.Packages, ", "), p.LockName()), "run `"+p.lockCommand()+"`")
 	}
-	l := &lock.Lock{Inputs: p.Config.InputsDigest()}
+	l := &lock.Lock{Inputs: p.asked}
 	from := "built-in pins"
 	def, err := BuiltinToolchain()
 	if err != nil {
@@ -114,7 +118,7 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 		}
 		if p.locked {
 			return nil, "", fault.Hint(fmt.Errorf("the sources ask for Rust %s with %s, and no %s says which bytes that is",
-				c, strings.Join(append([]string{"rustc"}, p.Config.Toolchain.Components...), ", "), lock.Name), "run `twice lock`, or `dagger call lock`, and commit the file")
+				c, strings.Join(append([]string{"rustc"}, p.Config.Toolchain.Components...), ", "), p.LockName()), "run `"+p.lockCommand()+"`, or `dagger call lock`, and commit the file")
 		}
 		if l.Toolchain, err = Toolchain(ctx, tools, c, p.Config.Toolchain.Components, p.targets()); err != nil {
 			return nil, "", err

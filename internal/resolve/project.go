@@ -23,6 +23,7 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ import (
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/source"
 	"github.com/craton-co/twice/internal/store"
+	"github.com/opencontainers/go-digest"
 )
 
 // Tools are what resolving needs from this machine.
@@ -51,7 +53,9 @@ type Options struct {
 	Dirty   bool
 	Epoch   *int64
 	Offline bool
-	Config  []byte // a twice.toml that takes the place of the source's; nil: that one
+	Config  []byte   // a twice.toml that takes the place of the source's; nil: that one
+	Profile string   // of twice.toml: other inputs; "": the file's own
+	Builds  []string // the builds that are wanted; none: all
 	// Locked refuses what neither twice.lock nor the built-in pins have, which
 	// is otherwise resolved on the spot.
 	Locked bool
@@ -69,8 +73,10 @@ type Project struct {
 	LockFrom  string       // for people: "twice.lock", "built-in pins", …
 
 	CargoLockText string // what CargoLock was parsed from
+	Profile       string // see Options.Profile
 
-	locked bool // see Options.Locked
+	locked bool          // see Options.Locked
+	asked  digest.Digest // config.File.InputsDigest of all builds, whichever are wanted
 }
 
 // Open reads the source and its settings. Close it when done.
@@ -101,8 +107,8 @@ func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 	if err != nil {
 		return nil, err
 	}
-	p := &Project{Spec: spec, Source: src, locked: opt.Locked}
-	if err := p.read(opt.Config); err != nil {
+	p := &Project{Spec: spec, Source: src, Profile: opt.Profile, locked: opt.Locked}
+	if err := p.read(opt); err != nil {
 		_ = src.Close()
 		return nil, err
 	}
@@ -112,7 +118,7 @@ func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 // Close drops the source's temporary files.
 func (p *Project) Close() error { return p.Source.Close() }
 
-func (p *Project) read(given []byte) error {
+func (p *Project) read(opt Options) error {
 	fsys := p.Source.FS()
 	ws, err := cargo.Inspect(fsys, p.Source.Dir)
 	if err != nil {
@@ -131,7 +137,7 @@ func (p *Project) read(given []byte) error {
 	}
 	p.CargoLockText = string(data)
 	p.Config = &config.File{}
-	if data, err = given, nil; given == nil {
+	if data, err = opt.Config, nil; data == nil {
 		data, err = fs.ReadFile(fsys, path.Join(ws.Root, config.Name))
 	}
 	switch {
@@ -143,8 +149,26 @@ func (p *Project) read(given []byte) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("reading %s: %w", config.Name, err)
 	}
-	return Fill(p.Config, ws)
+	if err := Fill(p.Config, ws, opt.Profile); err != nil {
+		return err
+	}
+	p.asked = p.Config.InputsDigest()
+	return only(p.Config, opt.Builds)
 }
+
+// LockName is the lock's file beside twice.toml.
+func (p *Project) LockName() string { return lock.FileName(p.Profile) }
+
+// lockCommand is what writes that file.
+func (p *Project) lockCommand() string {
+	if p.Profile == "" {
+		return "twice lock"
+	}
+	return "twice lock --profile " + p.Profile
+}
+
+// Name is what the project is called: the folder that its sources are built in.
+func (p *Project) Name() string { return cmp.Or(p.Config.Name, p.Config.Builds[0].Name) }
 
 // Version of what is built: the crate's, or the workspace's.
 func (p *Project) Version() string {

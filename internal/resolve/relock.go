@@ -35,7 +35,7 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 		return nil, err
 	}
 	moves := func(pin string) bool { return slices.Contains(update, pin) || slices.Contains(update, "all") }
-	l := &lock.Lock{Inputs: p.Config.InputsDigest()}
+	l := &lock.Lock{Inputs: p.asked}
 	if l.Toolchain, err = p.relockToolchain(ctx, tools, old, moves("toolchain")); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func sameBase(b lock.Base) func(lock.Base) bool {
 
 // oldLock is the project's present lock, or an empty one.
 func (p *Project) oldLock(needed bool) (*lock.Lock, error) {
-	data, err := fs.ReadFile(p.Source.FS(), path.Join(p.Workspace.Root, lock.Name))
+	data, err := fs.ReadFile(p.Source.FS(), path.Join(p.Workspace.Root, p.LockName()))
 	if err != nil {
 		return &lock.Lock{}, nil
 	}
@@ -135,7 +135,7 @@ func (p *Project) relockImage(ctx context.Context, tools Tools, old *lock.Lock, 
 	if before, ok := old.Image(name); ok && before.Definition == def.Identity() {
 		im.Lock = before.Lock
 	}
-	if !move && (len(extra) == 0 || old.Inputs == p.Config.InputsDigest()) {
+	if !move && (len(extra) == 0 || old.Inputs == p.asked) {
 		if len(extra) == 0 {
 			im.Packages = slices.DeleteFunc(slices.Clone(im.Packages), func(p images.Package) bool {
 				return slices.Equal(p.Groups, []string{images.Extra})

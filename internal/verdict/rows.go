@@ -22,6 +22,9 @@ func (p *page) timed(left, right string) {
 func (p *page) inputs(v *Verdict) {
 	in := v.Inputs
 	var parts []string
+	if in.Profile != "" {
+		parts = append(parts, "profile "+clean(in.Profile))
+	}
 	if in.Crates > 0 {
 		parts = append(parts, count(in.Crates, "crate"))
 	}

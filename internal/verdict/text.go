@@ -35,9 +35,7 @@ func (v *Verdict) Text(w io.Writer, o TextOptions) error {
 	}
 	p.warnings(v)
 	p.verdict(v)
-	if v.Image != "" {
-		p.line("%s%s", label("image"), v.Image)
-	}
+	p.images(v)
 	if !o.Quiet {
 		if v.FromCache != nil {
 			p.line("%s%s, stored; --fresh builds again", label("reached"), v.FromCache.UTC().Format("2006-01-02 15:04 MST"))
@@ -49,6 +47,19 @@ func (v *Verdict) Text(w io.Writer, o TextOptions) error {
 	}
 	_, err := w.Write(p.out.Bytes())
 	return err
+}
+
+// images are the digests that people copy, each whole and on its line.
+func (p *page) images(v *Verdict) {
+	if v.Image != "" {
+		p.line("%s%s", label("image"), v.Image)
+		return
+	}
+	for _, a := range v.Artefacts {
+		if _, name, several := strings.Cut(a.Name, "/"); several && a.Kind == Image && v.Word == Reproducible {
+			p.line("%s%s  %s", label("image"), a.A, clean(name))
+		}
+	}
 }
 
 type page struct {
@@ -88,6 +99,9 @@ func (p *page) verdict(v *Verdict) {
 	what := clean(strings.TrimSpace(s.Name + " " + s.Version))
 	if s.Dirty {
 		what += " (dirty)"
+	}
+	if v.Inputs.Profile != "" {
+		what += " (profile " + clean(v.Inputs.Profile) + ")"
 	}
 	switch v.Word {
 	case Mismatch:

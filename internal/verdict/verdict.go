@@ -60,7 +60,8 @@ type Verdict struct {
 	Subject   Subject    `json:"subject"`
 	Inputs    Inputs     `json:"inputs"`
 	Artefacts []Artefact `json:"artefacts"`
-	// Image is the digest of the image's manifest; empty without an image and on a mismatch.
+	// Image is the digest of the image's manifest; empty without an image, on a
+	// mismatch, and for a project with several: the artefacts have those.
 	Image    digest.Digest `json:"image,omitempty"`
 	Warnings []Warning     `json:"warnings,omitempty"`
 
@@ -96,6 +97,8 @@ type Subject struct {
 
 // Inputs are the things that both builds share, by digest.
 type Inputs struct {
+	// Profile is the profile of twice.toml that the inputs are of; empty for its own.
+	Profile        string        `json:"profile,omitempty"`
 	Crates         int           `json:"crates"`
 	GitCrates      int           `json:"git_crates,omitempty"`
 	DebianPackages int           `json:"debian_packages,omitempty"`

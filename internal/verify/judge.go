@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/scan"
 	"github.com/craton-co/twice/internal/verdict"
+	"github.com/opencontainers/go-digest"
 )
 
 // judge compares the sides and says everything that the run found out.
@@ -34,10 +36,8 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 		Subject: prep.subject(opt), Inputs: prep.inputs(), Artefacts: list, Twice: opt.Version,
 		Builds: []verdict.Build{a.verdict(), b.verdict()}, Steps: prep.Steps,
 	}
-	for _, x := range list {
-		if x.Kind == verdict.Image && v.Word == verdict.Reproducible && v.Image == "" {
-			v.Image = x.A
-		}
+	if im := slices.DeleteFunc(slices.Clone(list), func(x verdict.Artefact) bool { return x.Kind != verdict.Image }); len(im) == 1 && v.Word == verdict.Reproducible {
+		v.Image = im[0].A
 	}
 	v.Varied, v.NotVaried = axes(opt.Vary, fixed, a.settings, b.settings)
 	if v.Warnings, err = r.warnings(ctx, prep, sides, window); err != nil {
@@ -169,7 +169,7 @@ func scanFile(ctx context.Context, name string, needles []scan.Needle) ([]scan.H
 func (prep *Prepared) subject(opt Options) verdict.Subject {
 	p, b := prep.Project, prep.Project.Config.Builds[0]
 	return verdict.Subject{
-		Spec: opt.Spec, Name: b.Name, Version: p.Version(), Commit: p.Source.Commit, Epoch: p.Source.Epoch, EpochFrom: p.Source.EpochFrom,
+		Spec: opt.Spec, Name: p.Name(), Version: p.Version(), Commit: p.Source.Commit, Epoch: p.Source.Epoch, EpochFrom: p.Source.EpochFrom,
 		Dirty: p.Source.Dirty, DirtyFiles: p.Source.DirtyFiles, Triple: b.Target, Profile: b.Profile, Features: b.Features,
 	}
 }
@@ -177,10 +177,10 @@ func (prep *Prepared) subject(opt Options) verdict.Subject {
 func (prep *Prepared) inputs() verdict.Inputs {
 	p, in := prep.Project, prep.Inputs
 	v := verdict.Inputs{
-		Crates: in.Crates, GitCrates: in.GitCrates, DebianPackages: in.Packages,
+		Profile: p.Profile, Crates: in.Crates, GitCrates: in.GitCrates, DebianPackages: in.Packages,
 		Rustc: p.Lock.Toolchain.Channel, Toolchain: p.Lock.Toolchain.Tree,
 		Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest,
-		Lock: p.Lock.Digest(), Plan: prep.Plans[0].Digest(),
+		Lock: p.Lock.Digest(), Plan: prep.planDigest(),
 	}
 	if im, ok := p.Lock.Image(p.Config.Builder.Image); ok {
 		v.DebianSuite = im.Suite
@@ -191,6 +191,18 @@ func (prep *Prepared) inputs() verdict.Inputs {
 		}
 	}
 	return v
+}
+
+// planDigest identifies all that runs: the one plan, or all of them in order.
+func (prep *Prepared) planDigest() digest.Digest {
+	if len(prep.Plans) == 1 {
+		return prep.Plans[0].Digest()
+	}
+	var all strings.Builder
+	for _, p := range prep.Plans {
+		fmt.Fprintln(&all, p.Digest())
+	}
+	return digest.FromString(all.String())
 }
 
 func (s *side) verdict() verdict.Build {
@@ -239,7 +251,7 @@ func (r *Runner) keep(ctx context.Context, prep *Prepared, s *side, dir string) 
 		}
 		if err := writeFile(to, x.Kind == verdict.Bin, func(w io.Writer) error {
 			if x.Kind == verdict.Image {
-				return image.WriteArchive(ctx, r.Tools.Store, x.Image, w, prep.imageName())
+				return image.WriteArchive(ctx, r.Tools.Store, x.Image, w, prep.imageName(x.Name))
 			}
 			f, err := os.Open(x.Path)
 			if err != nil {
@@ -261,13 +273,14 @@ func (r *Runner) keep(ctx context.Context, prep *Prepared, s *side, dir string) 
 	})
 }
 
-// imageName is the name that `docker load` gives the image.
-func (prep *Prepared) imageName() string {
-	tag := prep.Project.Version()
-	if tag == "" {
-		tag = "latest"
+// imageName is the name that `docker load` gives an image: one of several has
+// its own name in the tag.
+func (prep *Prepared) imageName(artefact string) string {
+	tag := cmp.Or(prep.Project.Version(), "latest")
+	if _, title, several := strings.Cut(artefact, "/"); several {
+		tag += "-" + title
 	}
-	return strings.ToLower(prep.Project.Config.Builds[0].Name) + ":" + tag
+	return strings.ToLower(prep.Project.Name()) + ":" + tag
 }
 
 // writeFile replaces a file in one step: a run that is cut off leaves none

@@ -18,6 +18,7 @@ func (prep *Prepared) verdictKey(opt Options) digest.Digest {
 		Schema   int
 		Plans    []digest.Digest
 		Config   any
+		Profile  string `json:",omitempty"`
 		Runtimes map[string]digest.Digest
 		Epoch    int64
 		Version  string
@@ -28,7 +29,7 @@ func (prep *Prepared) verdictKey(opt Options) digest.Digest {
 		Engine   string
 		Jobs     int
 	}
-	e := entry{Schema: verdict.Schema, Config: prep.Project.Config, Runtimes: map[string]digest.Digest{}, Epoch: prep.Project.Source.Epoch,
+	e := entry{Schema: verdict.Schema, Config: prep.Project.Config, Profile: prep.Project.Profile, Runtimes: map[string]digest.Digest{}, Epoch: prep.Project.Source.Epoch,
 		Version: prep.Project.Version(), Commit: prep.Project.Source.Commit, Dirty: prep.Project.Source.Dirty, Vary: opt.Vary,
 		Writer: layer.CompressorVersion + " " + opt.Version, Engine: opt.Engine, Jobs: opt.Jobs}
 	for _, p := range prep.Plans {

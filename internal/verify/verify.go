@@ -3,6 +3,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -108,7 +109,7 @@ func (r *Runner) prepare(ctx context.Context, prep *Prepared, start time.Time) e
 	locked := r.Inputs
 	if locked == nil {
 		if err := inputs.Fetch(ctx, r.Tools, p); err != nil {
-			return err
+			return p.Missing(err)
 		}
 		locked = func(ctx context.Context, p *resolve.Project) (*inputs.Set, error) {
 			return inputs.ComposeLocked(ctx, r.Tools, p)
@@ -119,7 +120,7 @@ func (r *Runner) prepare(ctx context.Context, prep *Prepared, start time.Time) e
 	r.Progress.Start("builder")
 	var err error
 	if prep.Inputs, err = locked(ctx, p); err != nil {
-		return err
+		return p.Missing(err)
 	}
 	if err := prep.Inputs.AddSource(ctx, r.Tools, p); err != nil {
 		return err
@@ -144,7 +145,7 @@ func (prep *Prepared) step(r *Runner, name, result string, start time.Time) {
 // newPlan says what one build of the project runs.
 func newPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, error) {
 	pl := &plan.Plan{
-		Name: b.Name, Dir: p.Source.Dir, Epoch: p.Source.Epoch, Platform: "linux/amd64", Triple: b.Target, Profile: b.Profile,
+		Name: cmp.Or(p.Config.Name, b.Name), Dir: p.Source.Dir, Epoch: p.Source.Epoch, Platform: "linux/amd64", Triple: b.Target, Profile: b.Profile,
 		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),
 		Rlibs: b.CompareRlibs(), Env: b.Env, CFlags: p.CFlags(),
 		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
@@ -270,9 +271,10 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 	r.Progress.Start(step)
 	s.start = time.Now()
 	for i, pl := range prep.Plans {
+		name := prep.Project.Config.Builds[i].Name
 		b := artefact.Build{
 			Project: prep.Project, Inputs: prep.Inputs, Config: prep.Project.Config.Builds[i],
-			Out: filepath.Join(s.dir, pl.Name, "out"), Work: filepath.Join(s.dir, pl.Name, "made"),
+			Out: filepath.Join(s.dir, name, "out"), Work: filepath.Join(s.dir, name, "made"),
 		}
 		for _, d := range []string{b.Out, b.Work} {
 			if err := os.MkdirAll(d, 0o700); err != nil {
@@ -280,7 +282,7 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 			}
 		}
 		if err := engine.Build(ctx, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out}); err != nil {
-			return fmt.Errorf("build %s of %s: %w", s.Name, pl.Name, err)
+			return fmt.Errorf("build %s of %s: %w", s.Name, name, err)
 		}
 		made, err := artefact.Collect(ctx, r.Tools, b)
 		if err != nil {
