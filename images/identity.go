@@ -1,8 +1,9 @@
 package images
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
+	"io/fs"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -12,6 +13,20 @@ import (
 //
 //go:embed builder-rust/toolchain.toml
 var BuiltinToolchain []byte
+
+//go:embed toolchains/*.toml
+var toolchains embed.FS
+
+// Toolchain is the file in toolchains/ that pins a channel: more toolchains
+// whose tarballs are known by hash, in the same form as the built-in one. It
+// is nil where there is none.
+func Toolchain(channel string) []byte {
+	data, err := fs.ReadFile(toolchains, "toolchains/"+channel+".toml")
+	if err != nil {
+		return nil
+	}
+	return data
+}
 
 // Identity is a digest of what the definition says, without its lock and the
 // groups that were selected. A comment in image.toml doesn't change it.

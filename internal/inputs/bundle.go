@@ -41,7 +41,7 @@ const (
 // WriteBundle writes everything from outside that a project's build takes as an
 // OCI layout: to a directory, or with a name that ends in .tar to an archive of
 // it. index.json lists an artifact with the files, one image with the
-// toolchain, one with the git repositories, and base images by digest. Nothing
+// toolchain (its tarballs are among the files if the lock has no tree), one with the git repositories, and base images by digest. Nothing
 // in it is trusted by who reads it: see ReadBundle. The store must have all
 // that ComposeLocked needs.
 func WriteBundle(ctx context.Context, tools resolve.Tools, p *resolve.Project, to string) (digest.Digest, error) {
@@ -86,12 +86,15 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 	if err != nil {
 		return nil, err
 	}
-	toolchain, err := toolchainImage(ctx, tools, set.Builder)
-	if err != nil {
-		return nil, err
+	roots := []ocispec.Descriptor{files}
+	if tree := p.Lock.Toolchain.Tree; tree != "" { // else its tarballs are among the files
+		toolchain, err := toolchainImage(ctx, tools, set.Builder)
+		if err != nil {
+			return nil, err
+		}
+		toolchain.Desc.Annotations = map[string]string{annotationToolchain: tree.String()}
+		roots = append(roots, toolchain.Desc)
 	}
-	toolchain.Desc.Annotations = map[string]string{annotationToolchain: p.Lock.Toolchain.Tree.String()}
-	roots := []ocispec.Descriptor{files, toolchain.Desc}
 	if len(set.GitRepos) > 0 {
 		repos, err := json.Marshal(set.GitRepos)
 		if err != nil {

@@ -40,14 +40,17 @@ type Set struct {
 	Packages  int // Debian packages in the builder
 }
 
-// Items are the files that must be in the store before Compose: crates and
-// Debian packages. A toolchain that is not installed here is fetched when its
-// layer is made.
+// Items are the files that must be in the store before Compose: crates,
+// Debian packages, and the tarballs of a toolchain that nothing else can serve. Another
+// one that is not installed here is fetched when its layer is made.
 func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 	var items []fetch.Item
 	for _, c := range p.CargoLock.Crates() {
 		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1,
 			Digest: digest.NewDigestFromEncoded(digest.SHA256, c.Checksum), URLs: tools.Resolver.Crate(c.Name, c.Version)})
+	}
+	if pin := p.Lock.Toolchain.Pin; pin.Tree == "" {
+		items = append(items, resolve.ToolchainItems(tools, pin)...)
 	}
 	for _, name := range p.ImageNames() {
 		def, err := p.Definition(name)
@@ -133,13 +136,15 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 	if set.Builder, err = compose.Builder(ctx, tools.Store, def, toolchain); err != nil {
 		return nil, err
 	}
-	// A store is a place that inputs may be taken from: see ReadBundle.
-	found, err := toolchainImage(ctx, tools, set.Builder)
-	if err != nil {
-		return nil, err
-	}
-	if err := resolve.RememberToolchain(ctx, tools, p.Lock.Toolchain.Tree, found.Desc); err != nil {
-		return nil, err
+	if tree := p.Lock.Toolchain.Tree; tree != "" {
+		// A store is a place that inputs may be taken from: see ReadBundle.
+		found, err := toolchainImage(ctx, tools, set.Builder)
+		if err != nil {
+			return nil, err
+		}
+		if err := resolve.RememberToolchain(ctx, tools, tree, found.Desc); err != nil {
+			return nil, err
+		}
 	}
 	if err := set.git(ctx, tools, p, toolchain); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,6 +114,54 @@ func TestRequestIsAsSmallAsCanBe(t *testing.T) {
 	}
 	if d := cmp.Diff(ra, rb); d != "" {
 		t.Error(d)
+	}
+}
+
+// A toolchain that is known by its tarballs alone: they are files to fetch and
+// to bundle, and no two sets of them are one layer.
+func TestToolchainByTarballs(t *testing.T) {
+	p := locked(t)
+	st, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := address.New(address.Mirrors{}, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools := resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st}}
+	toolchains := func() (n int) {
+		items, err := Items(tools, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range items {
+			if it.Kind == "toolchain" {
+				n++
+			}
+		}
+		return n
+	}
+	pin := &p.Lock.Toolchain.Pin
+	if n := toolchains(); n != 0 || toolchainKey(*pin) != pin.Tree {
+		t.Errorf("with a tree: %d tarballs, key %s", n, toolchainKey(*pin))
+	}
+	pin.Tree = ""
+	if n := toolchains(); n != len(pin.Components) {
+		t.Errorf("without a tree: %d tarballs, want %d", n, len(pin.Components))
+	}
+	before := toolchainKey(*pin)
+	pin.Components = slices.Clone(pin.Components)
+	pin.Components[0].SHA256 = digest.FromString("another tarball")
+	if after := toolchainKey(*pin); after == before || after == "" {
+		t.Errorf("keys %s, %s", before, after)
+	}
+	q, err := NewRequest(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := q.Project(); err != nil || toolchainKey(again.Lock.Toolchain.Pin) != toolchainKey(*pin) {
+		t.Errorf("a request loses the tarballs: %v", err)
 	}
 }
 

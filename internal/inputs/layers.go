@@ -13,22 +13,27 @@ import (
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
+	toolchain "github.com/craton-co/twice/internal/rust"
 	"github.com/opencontainers/go-digest"
 )
 
 // rust is the locked toolchain. Its files are used only if they have the
-// digest that the lock holds. The second result is called when the layer is made.
+// digest that the lock holds, or, where it holds none, come from tarballs of the
+// locked hashes. The second result is called when the layer is made.
 func rust(tools resolve.Tools, p *resolve.Project) (compose.Input, func()) {
 	pin := p.Lock.Toolchain.Pin
 	var open []func()
 	return compose.Input{
-			Name: "Rust " + pin.Channel, Key: pin.Tree, Prefix: resolve.ToolchainPrefix,
+			Name: "Rust " + pin.Channel, Key: toolchainKey(pin), Prefix: resolve.ToolchainPrefix,
 			Tree: func(ctx context.Context) (*layer.Tree, error) {
 				t, done, err := resolve.ToolchainTree(ctx, tools, pin)
 				if err != nil {
 					return nil, err
 				}
 				open = append(open, done)
+				if pin.Tree == "" {
+					return t, nil
+				}
 				got, err := layer.TreeDigest(t)
 				if err != nil {
 					return nil, err
@@ -44,6 +49,20 @@ func rust(tools resolve.Tools, p *resolve.Project) (compose.Input, func()) {
 				done()
 			}
 		}
+}
+
+// toolchainKey identifies a toolchain's files: they are a function of its
+// tarballs.
+func toolchainKey(pin toolchain.Pin) digest.Digest {
+	if pin.Tree != "" {
+		return pin.Tree
+	}
+	var b strings.Builder
+	b.WriteString("toolchain tarballs\n")
+	for _, c := range pin.Components {
+		fmt.Fprintf(&b, "%s %s %s\n", c.Name, c.Target, c.SHA256)
+	}
+	return digest.FromString(b.String())
 }
 
 // vendor is the layer of the registry's crates. Its key is their checksums.

@@ -33,6 +33,10 @@
 // "vouched" says who signed for the bytes, or "nobody: trust on first use"; for
 // an image's packages that is the key that signed in-release.
 //
+// "tree" may be absent: the toolchain's tarballs are known by hash, and nobody has
+// hashed the files that they install. Then only the tarballs can serve, and
+// `twice lock --update toolchain` fills it in where they can be had.
+//
 // # Integrity
 //
 // The check table makes an edit by hand visible and names its line: lines

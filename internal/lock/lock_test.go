@@ -48,6 +48,23 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// A toolchain that is known by its tarballs alone has no tree.
+func TestWithoutTree(t *testing.T) {
+	l := example()
+	l.Toolchain.Tree = ""
+	text := string(l.Format())
+	got, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if d := cmp.Diff(l, got); d != "" {
+		t.Error(d)
+	}
+	if toolchain, _, _ := strings.Cut(text, "[[image]]"); strings.Contains(toolchain, "tree") {
+		t.Errorf("an empty tree is written:\n%s", text)
+	}
+}
+
 func TestGolden(t *testing.T) {
 	const want = "sha256:a9fc21c93ecd395d2f39bb1a74d99c330dac3a7927d37a51c0b65017b925db01"
 	if got := example().Digest(); got != want {
@@ -113,6 +130,7 @@ func TestContradictions(t *testing.T) {
 		"component":     {func(l *Lock) { l.Toolchain.Components[0].Path = "/etc/passwd" }, "malformed"},
 		"moving":        {func(l *Lock) { l.Toolchain.Channel = "nightly" }, "another toolchain tomorrow"},
 		"tree":          {func(l *Lock) { l.Toolchain.Tree = "x" }, "not a digest"},
+		"no toolchain":  {func(l *Lock) { l.Toolchain.Tree, l.Toolchain.Components = "", nil }, "neither a tree nor components"},
 		"commit":        {func(l *Lock) { l.Git[0].Commit = "main" }, "malformed"},
 		"base":          {func(l *Lock) { l.Bases[0].Digest = "sha256:1" }, "not a digest"},
 	} {

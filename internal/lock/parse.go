@@ -145,12 +145,15 @@ var (
 func (f *file) lock(text string) (*Lock, error) {
 	bad := func(value, format string, a ...any) error { return at(text, strconv.Quote(value), format, a...) }
 	l := &Lock{Inputs: f.Inputs}
-	for _, d := range []digest.Digest{f.Inputs, f.Toolchain.Tree} {
-		if d.Validate() != nil {
+	t := f.Toolchain
+	for _, d := range []digest.Digest{f.Inputs, t.Tree} {
+		if d.Validate() != nil && (d == f.Inputs || d != "") {
 			return nil, bad(string(d), "%q is not a digest", d)
 		}
 	}
-	t := f.Toolchain
+	if t.Tree == "" && len(t.Components) == 0 {
+		return nil, bad(t.Channel, "toolchain %s has neither a tree nor components", t.Channel)
+	}
 	l.Toolchain = Toolchain{Pin: rust.Pin{Channel: t.Channel, Date: t.Date, Rustc: t.Rustc, Host: t.Host, Tree: t.Tree}, Vouched: t.Vouched}
 	if t.Channel == "" || rust.IsMoving(t.Channel) {
 		return nil, bad(t.Channel, "channel %q means another toolchain tomorrow", t.Channel)

@@ -24,8 +24,11 @@ func (l *Lock) Format() []byte {
 	b.WriteString(header)
 	fmt.Fprintf(&b, "inputs = %q\n", l.Inputs)
 	t := l.Toolchain
-	fmt.Fprintf(&b, "\n[toolchain]\nchannel = %q\ndate = %q\nrustc = %q\nhost = %q\ntree = %q\nvouched = %q\ncomponents = [\n",
-		t.Channel, t.Date, t.Rustc, t.Host, t.Tree, t.Vouched)
+	fmt.Fprintf(&b, "\n[toolchain]\nchannel = %q\ndate = %q\nrustc = %q\nhost = %q\n", t.Channel, t.Date, t.Rustc, t.Host)
+	if t.Tree != "" {
+		fmt.Fprintf(&b, "tree = %q\n", t.Tree)
+	}
+	fmt.Fprintf(&b, "vouched = %q\ncomponents = [\n", t.Vouched)
 	for _, c := range t.Components {
 		fmt.Fprintf(&b, "  { name = %q, target = %q, path = %q, sha256 = %q },\n", c.Name, c.Target, c.Path, c.SHA256.Encoded())
 	}

@@ -20,6 +20,9 @@ func (p *Project) Summary() string {
 		s += fmt.Sprintf(" · %d git repositories", n)
 	}
 	s += " · rust " + p.Lock.Toolchain.Channel
+	if p.Lock.Toolchain.Tree == "" {
+		s += " (by its tarballs)"
+	}
 	if def, err := p.Definition(p.Config.Builder.Image); err == nil {
 		s += fmt.Sprintf(" · debian %s (%d packages)", def.Suite, len(def.Locked()))
 	}

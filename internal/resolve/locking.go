@@ -106,24 +106,28 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 	if err != nil {
 		return nil, "", err
 	}
-	l.Toolchain = def
 	channel := p.Config.Toolchain.Channel
 	if means(channel, def) {
 		// A source without a lock leaves the choice to whoever builds it.
 		from, channel = fmt.Sprintf("built-in pins (the sources ask for %q)", channel), ""
 	}
-	if c := channel; (c != "" && c != def.Channel) || !hasComponents(def, p.Config.Toolchain.Components) || !hasTargets(def, p.targets()) {
-		if c == "" {
-			c = def.Channel
-		}
-		if p.locked {
-			return nil, "", fault.Hint(fmt.Errorf("the sources ask for Rust %s with %s, and no %s says which bytes that is",
-				c, strings.Join(append([]string{"rustc"}, p.Config.Toolchain.Components...), ", "), p.LockName()), "run `"+p.lockCommand()+"`, or `dagger call lock`, and commit the file")
-		}
-		if l.Toolchain, err = Toolchain(ctx, tools, c, p.Config.Toolchain.Components, p.targets()); err != nil {
+	if channel == "" {
+		channel = def.Channel
+	}
+	known, ok, err := knownToolchain(channel, p.Config.Toolchain.Components, p.targets())
+	switch {
+	case err != nil:
+		return nil, "", err
+	case ok:
+		l.Toolchain = known
+	case p.locked:
+		return nil, "", fault.Hint(fmt.Errorf("the sources ask for Rust %s with %s, and no %s says which bytes that is",
+			channel, strings.Join(append([]string{"rustc"}, p.Config.Toolchain.Components...), ", "), p.LockName()), "run `"+p.lockCommand()+"`, or `dagger call lock`, and commit the file")
+	default:
+		if l.Toolchain, err = Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.targets()); err != nil {
 			return nil, "", err
 		}
-		from = "built-in pins, and Rust " + c + " on first use"
+		from = "built-in pins, and Rust " + channel + " on first use"
 	}
 	for _, name := range p.ImageNames() {
 		def, err := images.Load(name)

@@ -114,10 +114,11 @@ func (p *Project) relockToolchain(ctx context.Context, tools Tools, old *lock.Lo
 	if channel == "" {
 		channel = def.Channel
 	}
-	for _, t := range []lock.Toolchain{old.Toolchain, def} {
-		if !move && t.Channel == channel && hasComponents(t, p.Config.Toolchain.Components) && hasTargets(t, p.targets()) {
-			return t, nil
-		}
+	if t := old.Toolchain; !move && t.Channel == channel && hasComponents(t, p.Config.Toolchain.Components) && hasTargets(t, p.targets()) {
+		return t, nil
+	}
+	if t, ok, err := knownToolchain(channel, p.Config.Toolchain.Components, p.targets()); err != nil || ok && !move {
+		return t, err
 	}
 	return Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.targets())
 }

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
-	"sync"
 
-	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/layer"
@@ -17,26 +14,7 @@ import (
 	"github.com/craton-co/twice/internal/rust"
 	"github.com/craton-co/twice/internal/vouch"
 	"github.com/opencontainers/go-digest"
-	"github.com/pelletier/go-toml/v2"
 )
-
-// BuiltinToolchain is the toolchain of whoever asks for none, or for just this one.
-var BuiltinToolchain = sync.OnceValues(func() (lock.Toolchain, error) {
-	var f struct {
-		Channel, Date, Rustc, Host, Vouched string
-		Tree                                digest.Digest
-		Components                          []struct{ Name, Target, Path, SHA256 string }
-	}
-	if err := toml.Unmarshal(images.BuiltinToolchain, &f); err != nil {
-		return lock.Toolchain{}, fmt.Errorf("parsing the built-in toolchain: %w", err)
-	}
-	t := lock.Toolchain{Pin: rust.Pin{Channel: f.Channel, Date: f.Date, Rustc: f.Rustc, Host: f.Host, Tree: f.Tree}, Vouched: f.Vouched}
-	for _, c := range f.Components {
-		t.Components = append(t.Components, rust.Component{Name: c.Name, Target: c.Target, Path: c.Path,
-			SHA256: digest.NewDigestFromEncoded(digest.SHA256, c.SHA256), Size: -1})
-	}
-	return t, nil
-})
 
 // hasTargets tells whether a toolchain can compile for every target.
 func hasTargets(t lock.Toolchain, targets []string) bool {
@@ -83,12 +61,7 @@ func Toolchain(ctx context.Context, tools Tools, channel string, components, tar
 	if err != nil {
 		return lock.Toolchain{}, err
 	}
-	tree, done, err := ToolchainTree(ctx, tools, pin)
-	if err != nil {
-		return lock.Toolchain{}, err
-	}
-	defer done()
-	if pin.Tree, err = layer.TreeDigest(tree); err != nil {
+	if pin.Tree, err = firstTree(ctx, tools, pin); err != nil {
 		return lock.Toolchain{}, fmt.Errorf("hashing Rust %s: %w", channel, err)
 	}
 	vouched, err := vouchToolchain(ctx, tools, pin, components, targets)
@@ -144,7 +117,7 @@ func manifest(ctx context.Context, tools Tools, channel string) (*rust.Manifest,
 		return nil, err
 	}
 	for _, t := range found {
-		if m, err := t.Manifest(); err == nil && matches(m, channel) {
+		if m, err := t.Manifest(); err == nil && m.Is(channel) == nil {
 			return m, nil
 		}
 	}
@@ -160,26 +133,39 @@ func manifest(ctx context.Context, tools Tools, channel string) (*rust.Manifest,
 	return rust.ParseManifest(data)
 }
 
-// matches reports whether a manifest is a channel's.
-func matches(m *rust.Manifest, channel string) bool {
-	if name, date, dated := strings.Cut(channel, "-20"); dated {
-		return m.Date == "20"+date && m.Channel() == name
+// firstTree is the digest of a toolchain that no lock has hashed yet: of an
+// installed one, else of its tarballs.
+func firstTree(ctx context.Context, tools Tools, pin rust.Pin) (digest.Digest, error) {
+	if dir, err := rust.Installed(ctx, pin); err == nil {
+		t, err := rust.InstalledTree(ctx, dir, pin)
+		if err != nil {
+			return "", err
+		}
+		return layer.TreeDigest(t)
 	}
-	return m.Channel() == channel
+	t, done, err := unpackedTree(ctx, tools, pin)
+	if err != nil {
+		return "", fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)
+	}
+	defer done()
+	return layer.TreeDigest(t)
 }
 
 // ToolchainTree is the files of a pinned toolchain: from an installed one, else
-// from an image in the store that a bundle brought, else from its tarballs,
-// which are fetched. The caller compares the tree with the
-// pin's digest where there is one, and calls done when it has been read.
+// from an image in the store that a bundle brought, both only if they have the
+// pin's digest; else from its tarballs, which are fetched. The caller compares
+// the tree with the pin's digest where there is one, and calls done when it has
+// been read.
 func ToolchainTree(ctx context.Context, tools Tools, pin rust.Pin) (t *layer.Tree, done func(), err error) {
+	if pin.Tree == "" {
+		// Nothing tells whether an installed toolchain is what the tarballs make.
+		t, done, err = unpackedTree(ctx, tools, pin)
+		return t, done, fault.Hintf(err, "set a mirror of Rust's distribution server; where this toolchain is installed, `twice lock --update toolchain` locks the digest of its files, and it can serve")
+	}
 	if dir, err := rust.Installed(ctx, pin); err == nil {
 		t, err := rust.InstalledTree(ctx, dir, pin)
 		if err != nil {
 			return nil, nil, err
-		}
-		if pin.Tree == "" {
-			return t, func() {}, nil
 		}
 		got, err := layer.TreeDigest(t)
 		if err != nil {
@@ -190,17 +176,20 @@ func ToolchainTree(ctx context.Context, tools Tools, pin rust.Pin) (t *layer.Tre
 		}
 		// An installed toolchain with other files is no error: the tarballs decide.
 	}
-	var bundled error
-	if pin.Tree != "" {
-		if t, done, bundled = bundledToolchain(ctx, tools, pin); bundled == nil {
-			return t, done, nil
-		}
+	t, done, bundled := bundledToolchain(ctx, tools, pin)
+	if bundled == nil {
+		return t, done, nil
 	}
+	if t, done, err = unpackedTree(ctx, tools, pin); err != nil && !errors.Is(bundled, fs.ErrNotExist) {
+		err = bundled // what was given is nearer to the cause
+	}
+	return t, done, fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)
+}
+
+// unpackedTree is the files of a toolchain's tarballs.
+func unpackedTree(ctx context.Context, tools Tools, pin rust.Pin) (*layer.Tree, func(), error) {
 	if err := tools.Fetcher.Fetch(ctx, ToolchainItems(tools, pin)); err != nil {
-		if bundled != nil && !errors.Is(bundled, fs.ErrNotExist) {
-			return nil, nil, bundled // what was given is nearer to the cause
-		}
-		return nil, nil, fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)
+		return nil, nil, err
 	}
 	t, c, err := rust.ComponentTree(ctx, tools.Store, pin)
 	if err != nil {

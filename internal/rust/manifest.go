@@ -135,7 +135,7 @@ func (m *Manifest) Pin(channel, host string, components, targets []string) (Pin,
 }
 
 func (m *Manifest) pin(channel, host string, components, targets []string) (Pin, error) {
-	if err := m.is(channel); err != nil {
+	if err := m.Is(channel); err != nil {
 		return Pin{}, err
 	}
 	pin := Pin{Channel: m.Channel(), Date: m.Date, Rustc: m.Rustc(), Host: host}
@@ -181,8 +181,8 @@ func (m *Manifest) pin(channel, host string, components, targets []string) (Pin,
 	return pin, nil
 }
 
-// is checks that the manifest is of the channel.
-func (m *Manifest) is(channel string) error {
+// Is reports why the manifest is not the channel's.
+func (m *Manifest) Is(channel string) error {
 	if err := CheckChannel(channel); err != nil {
 		return err
 	}

@@ -32,7 +32,11 @@ func (p *page) inputs(v *Verdict) {
 		parts = append(parts, count(in.GitCrates, "git crate"))
 	}
 	if in.Rustc != "" {
-		parts = append(parts, "rust "+clean(in.Rustc))
+		s := "rust " + clean(in.Rustc)
+		if in.Tarballs {
+			s += " (by its tarballs)"
+		}
+		parts = append(parts, s)
 	}
 	if in.DebianPackages > 0 {
 		parts = append(parts, fmt.Sprintf("debian %s (%s)", clean(in.DebianSuite), count(in.DebianPackages, "package")))

@@ -105,12 +105,15 @@ type Inputs struct {
 	DebianSuite    string        `json:"debian_suite,omitempty"`
 	Rustc          string        `json:"rustc,omitempty"` // "1.95.0", "nightly-2026-04-03"
 	Toolchain      digest.Digest `json:"toolchain,omitempty"`
-	Builder        digest.Digest `json:"builder,omitempty"`
-	Source         digest.Digest `json:"source,omitempty"`
-	Vendor         digest.Digest `json:"vendor,omitempty"`
-	Runtime        digest.Digest `json:"runtime,omitempty"`
-	Lock           digest.Digest `json:"lock,omitempty"`
-	Plan           digest.Digest `json:"plan,omitempty"`
+	// Tarballs says that the lock has the hashes of the toolchain's tarballs and
+	// no digest of the installed files: only the tarballs could serve.
+	Tarballs bool          `json:"toolchain_by_tarballs,omitempty"`
+	Builder  digest.Digest `json:"builder,omitempty"`
+	Source   digest.Digest `json:"source,omitempty"`
+	Vendor   digest.Digest `json:"vendor,omitempty"`
+	Runtime  digest.Digest `json:"runtime,omitempty"`
+	Lock     digest.Digest `json:"lock,omitempty"`
+	Plan     digest.Digest `json:"plan,omitempty"`
 }
 
 // Build is one of the two builds, as it was observed to run.

@@ -82,6 +82,15 @@ func mismatch() *Verdict {
 	return v
 }
 
+func TestTextOfTarballs(t *testing.T) {
+	v := reproducible()
+	v.Inputs.Toolchain, v.Inputs.Tarballs = "", true
+	var b bytes.Buffer
+	if err := v.Text(&b, TextOptions{}); err != nil || !strings.Contains(b.String(), " · rust 1.95.0 (by its tarballs) · ") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
 func TestText(t *testing.T) {
 	stored := reproducible()
 	stored.FromCache = &stored.Reached

@@ -178,7 +178,7 @@ func (prep *Prepared) inputs() verdict.Inputs {
 	p, in := prep.Project, prep.Inputs
 	v := verdict.Inputs{
 		Profile: p.Profile, Crates: in.Crates, GitCrates: in.GitCrates, DebianPackages: in.Packages,
-		Rustc: p.Lock.Toolchain.Channel, Toolchain: p.Lock.Toolchain.Tree,
+		Rustc: p.Lock.Toolchain.Channel, Toolchain: p.Lock.Toolchain.Tree, Tarballs: p.Lock.Toolchain.Tree == "",
 		Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest,
 		Lock: p.Lock.Digest(), Plan: prep.planDigest(),
 	}
