@@ -21,24 +21,6 @@ type place struct {
 // part is the innermost part.
 func (p *place) part() *compare.Finding { return p.chain[len(p.chain)-1] }
 
-// outer is the n-th part around the innermost one, or an empty one.
-func (p *place) outer(n int) *compare.Finding {
-	if len(p.chain) <= n {
-		return &compare.Finding{}
-	}
-	return p.chain[len(p.chain)-1-n]
-}
-
-// within is the innermost part of a kind, or nil.
-func (p *place) within(k compare.Kind) *compare.Finding {
-	for _, f := range slices.Backward(p.chain) {
-		if f.Kind == k {
-			return f
-		}
-	}
-	return nil
-}
-
 const (
 	maxPlaces = 400 // of one finding that rules look at
 	maxCauses = 12  // of one finding

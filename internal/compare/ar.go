@@ -91,10 +91,15 @@ func gnuName(name string, long []byte) (string, error) {
 	return strings.TrimSuffix(string(long[n:n+end]), "/"), nil
 }
 
-// metaOf spells the fields of a member's header.
-func (m member) metaOf() string {
-	f := func(from, to int) string { return strings.TrimRight(m.meta[from:to], " ") }
-	return fmt.Sprintf("mtime %s uid %s gid %s mode %s", f(0, 12), f(12, 18), f(18, 24), f(24, 32))
+// diff are the fields of two members' headers that differ.
+func (m member) diff(n member) (out []Field) {
+	for _, f := range []struct {
+		name     string
+		from, to int
+	}{{"mtime", 0, 12}, {"uid", 12, 18}, {"gid", 18, 24}, {"mode", 24, 32}} {
+		out = differ(out, f.name, strings.TrimRight(m.meta[f.from:f.to], " "), strings.TrimRight(n.meta[f.from:f.to], " "))
+	}
+	return out
 }
 
 func (c *run) ar(f *Finding, path string, a, b blob, depth int) error {
@@ -114,8 +119,14 @@ func (c *run) ar(f *Finding, path string, a, b blob, depth int) error {
 		func(x, y member) (*Finding, error) {
 			sub := path + ":" + x.String()
 			p, err := c.blobs(x.String(), sub, x.blob, y.blob, depth+1)
-			if err == nil && p == nil && x.meta != y.meta {
-				p = note(x.String(), sub, Raw, x.size, y.size, "the header is "+x.metaOf()+" in A, "+y.metaOf()+" in B")
+			if err == nil && x.meta != y.meta {
+				fields := x.diff(y)
+				if p == nil {
+					p = note(x.String(), sub, Raw, x.size, y.size, text(fields))
+				} else {
+					p.Note = strings.TrimPrefix(p.Note+"; "+text(fields), "; ")
+				}
+				p.Fields = append(p.Fields, fields...)
 			}
 			setMember(p, x.String())
 			return p, err

@@ -9,12 +9,16 @@
 // What is understood, by content and never by name:
 //
 //   - OCI image layouts, as a directory or a tar: index, manifest, config,
-//     layers in order, and the entries of each layer
+//     layers in order, and the entries of each layer; docker-archives likewise
 //   - tar, gzip and zstd (a tar in them is looked into, any other content is compared
 //     as itself), zip
 //   - ar archives: GNU (so .rlib and .a) and BSD names
-//   - ELF of either class and byte order: sections by name, headers, and what
-//     lies between
+//   - ELF of either class and byte order, so cubins too: sections by name, notes, headers,
+//     and what lies between; the names of symbols and their order; of DWARF the
+//     compilation units with their directories, producers and tables of files
+//   - what CUDA's tools embed: fatbins, whose images are looked into
+//   - PE: sections, time stamps, checksum, CodeView identifier
+//   - WebAssembly modules by section, rustc's metadata, compiled Python
 //   - JSON documents, by member; other text, by line
 //   - everything else, as bytes
 //
@@ -63,7 +67,9 @@ func (b *Bytes) UnmarshalText(t []byte) error {
 type Difference struct {
 	// Path names the place, outermost part first, and can be pasted:
 	// "bin/stamp:.rodata+0x1c40", "lib/libx.rlib:x.o:.text+0x10",
-	// "notes.txt:12", "image:layer 1:app/rg:.comment+0x0".
+	// "notes.txt:12", "image/layer[1]/usr/bin/rg:.comment+0x0". Entries of
+	// directories, archives and images come after a slash and are numbered
+	// from 0; what is inside of a file comes after a colon, lines are numbered from 1.
 	Path string `json:"path"`
 	// Offset is where the first difference is in the innermost part: in the
 	// section, the member, the entry or the file.
@@ -104,6 +110,14 @@ const (
 	Text      Kind = "text"
 	JSON      Kind = "json"
 	ELF       Kind = "elf"
+	PE        Kind = "pe"
+	Wasm      Kind = "wasm"
+	Fatbin    Kind = "fatbin"
+	Rmeta     Kind = "rmeta" // rustc's metadata of a library
+	Pyc       Kind = "pyc"   // compiled Python
+	Debug     Kind = "debug" // DWARF, unit by unit
+	Unit      Kind = "unit"
+	Symbols   Kind = "symbols"
 	Section   Kind = "section"
 	Ar        Kind = "ar"
 	Tar       Kind = "tar"

@@ -39,7 +39,7 @@ func (c *run) dirs(name, a, b string) (*Finding, error) {
 	}
 	f.Parts, f.More, err = pair(c, fa, fb, func(e file) key { return key{name: e.rel} },
 		func(e file, side string) *Finding {
-			return onlyIn(side, e.rel, name+"/"+e.rel, kindOf(e.info), e.info.Size())
+			return onlyIn(side, e.rel, join(name, e.rel), kindOf(e.info), e.info.Size())
 		},
 		func(x, y file) (*Finding, error) { return c.filesInDirs(name, a, b, x, y) })
 	if err != nil || len(f.Parts) == 0 {
@@ -74,7 +74,7 @@ func (c *run) list(root string) ([]file, error) {
 }
 
 func (c *run) filesInDirs(name, a, b string, x, y file) (*Finding, error) {
-	path := name + "/" + x.rel
+	path := join(name, x.rel)
 	pa, pb := filepath.Join(a, x.rel), filepath.Join(b, y.rel)
 	ma, mb := x.info.Mode(), y.info.Mode()
 	leaf := func(text string) *Finding {
@@ -101,4 +101,56 @@ func (c *run) filesInDirs(name, a, b string, x, y file) (*Finding, error) {
 		f = leaf(fmt.Sprintf("mode is %#o in A, %#o in B", ma.Perm(), mb.Perm()))
 	}
 	return f, err
+}
+
+// mixed compares a directory with a file: an image layout with an archive of
+// one.
+func (c *run) mixed(name, a, b string, ia, ib fs.FileInfo) (*Finding, error) {
+	la, closeA, err := c.anyLayout(a, ia)
+	if err != nil {
+		return nil, err
+	}
+	defer closeA()
+	lb, closeB, err := c.anyLayout(b, ib)
+	if err != nil {
+		return nil, err
+	}
+	defer closeB()
+	if la == nil || lb == nil {
+		return note(name, name, Raw, ia.Size(), ib.Size(), fmt.Sprintf("%s in A, %s in B", typeName(ia.Mode()), typeName(ib.Mode()))), nil
+	}
+	f := &Finding{Name: name, Kind: Image}
+	if err := c.layouts(f, name, la, lb, 0); err != nil {
+		return nil, err
+	}
+	if len(f.Parts) == 0 {
+		text := "the images are the same; one is a directory, the other an archive"
+		f = note(name, name, Image, ia.Size(), ib.Size(), text)
+	}
+	return f, nil
+}
+
+// anyLayout opens a layout in a directory or in an uncompressed tar; nil if it
+// is none.
+func (c *run) anyLayout(p string, i fs.FileInfo) (layout, func(), error) {
+	nothing := func() {}
+	if i.IsDir() {
+		if d := dirLayout(p); d.is() {
+			return d, nothing, nil
+		}
+		return nil, nothing, nil
+	}
+	b, err := openBlob(p)
+	if err != nil {
+		return nil, nothing, err
+	}
+	done := func() { release(b) }
+	if k, err := sniff(b); err != nil || k != Tar {
+		return nil, done, err
+	}
+	index, err := c.index(b.source())
+	if err != nil || !isLayout(index) {
+		return nil, done, nil
+	}
+	return tarLayout{b, index}, done, nil
 }

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -27,7 +28,23 @@ type region struct {
 	at    uint64 // address
 	alloc bool
 	code  bool
+	notes bool
 	blob
+}
+
+// cudaVersion hides the version that ptxas puts into e_version since CUDA 12: debug/elf
+// knows the standard's 1 only.
+type cudaVersion struct{ io.ReaderAt }
+
+func (r cudaVersion) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.ReaderAt.ReadAt(p, off)
+	const machine, version, cuda = 18, 20, 190
+	if off <= machine && off+int64(n) >= version+4 {
+		if h := p[machine-off:]; h[0] == cuda && h[1] == 0 && h[version-machine] != 1 {
+			copy(h[version-machine:], []byte{1, 0, 0, 0})
+		}
+	}
+	return n, err
 }
 
 // openELF guards against what debug/elf does not expect of its input.
@@ -37,7 +54,7 @@ func openELF(b blob) (o *object, err error) {
 			o, err = nil, fmt.Errorf("broken ELF file: %v", r)
 		}
 	}()
-	f, err := elf.NewFile(b.r)
+	f, err := elf.NewFile(cudaVersion{b.r})
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +70,7 @@ func openELF(b blob) (o *object, err error) {
 		}
 		o.sections = append(o.sections, region{name: s.Name, nth: seen[s.Name], index: elf.SectionIndex(i),
 			at: s.Addr, alloc: s.Flags&elf.SHF_ALLOC != 0,
-			code: s.Flags&elf.SHF_EXECINSTR != 0, blob: b.part(off, size)})
+			code: s.Flags&elf.SHF_EXECINSTR != 0, notes: s.Type == elf.SHT_NOTE, blob: b.part(off, size)})
 		seen[s.Name]++
 	}
 	if len(o.sections) == 0 {
@@ -93,6 +110,8 @@ func (o *object) addHeaders() error {
 // debug information follows both.
 func rank(name string) int {
 	switch {
+	case name == debugInformation, name == symbolTable:
+		return 5
 	case strings.HasPrefix(name, "["):
 		return 9
 	case name == ".note.gnu.build-id", name == ".gnu_debuglink", name == ".gnu.hash", name == ".gnu.build.attributes":
@@ -114,7 +133,7 @@ func rank(name string) int {
 	return 2
 }
 
-func (c *run) elf(f *Finding, path string, a, b blob, _ int) error {
+func (c *run) elf(f *Finding, path string, a, b blob, depth int) error {
 	oa, err := openELF(a)
 	if err != nil {
 		return fmt.Errorf("side A: %w", err)
@@ -123,65 +142,24 @@ func (c *run) elf(f *Finding, path string, a, b blob, _ int) error {
 	if err != nil {
 		return fmt.Errorf("side B: %w", err)
 	}
-	parts, more, err := pair(c, oa.sections, ob.sections,
-		func(r region) key { return key{r.name, r.nth} },
-		func(r region, side string) *Finding {
-			n := sectionName(r)
-			out := onlyIn(side, n, path+":"+n, Section, r.size)
-			out.Ranges[0].Section = n
-			return out
-		},
-		func(ra, rb region) (*Finding, error) { return c.section(path, oa, ra, rb) })
+	parts, more, err := c.regions(path, oa.sections, ob.sections, oa.symbolAt, depth)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(parts, func(x, y *Finding) int { return cmp.Compare(rank(x.Name), rank(y.Name)) })
-	f.Parts, f.More = parts, more
 	if len(parts) == 0 {
 		f.Note = "every section is the same; the difference is between them"
+		return nil
 	}
-	return nil
-}
-
-func sectionName(r region) string {
-	if r.name == "" {
-		return fmt.Sprintf("[section %d]", r.index)
-	}
-	if r.nth > 0 {
-		return fmt.Sprintf("%s(%d)", r.name, r.nth+1)
-	}
-	return r.name
-}
-
-// data fills in the ranges of a section, by its strings where they moved.
-func (c *run) data(f *Finding, path string, ra, rb region) error {
-	if !ra.code && rank(ra.name) <= 3 {
-		spans, _, err := c.spans(ra.blob, rb.blob, 1)
+	for _, look := range []func(path string, a, b *object) (*Finding, error){c.debugInfo, c.symbolNames} {
+		p, err := look(path, oa, ob)
 		if err != nil {
 			return err
 		}
-		if len(spans) > 0 && (spans[0].lenA != spans[0].lenB || spans[0].lenA >= longRange) {
-			if ok, err := c.moved(f, path, ra.blob, rb.blob); ok || err != nil {
-				return err
-			}
+		if p != nil {
+			parts = append(parts, p)
 		}
 	}
-	return c.ranges(f, path, ra.blob, rb.blob)
-}
-
-func (c *run) section(path string, oa *object, ra, rb region) (*Finding, error) {
-	same, err := c.equal(ra.blob, rb.blob)
-	if err != nil || same {
-		return nil, err
-	}
-	f := &Finding{Name: sectionName(ra), Kind: Section, SizeA: ra.size, SizeB: rb.size}
-	if err := c.data(f, path+":"+f.Name, ra, rb); err != nil {
-		return nil, err
-	}
-	for i := range f.Ranges {
-		d := &f.Ranges[i]
-		d.Section = f.Name
-		d.Symbol = oa.symbolAt(ra, uint64(d.Offset))
-	}
-	return f, nil
+	slices.SortStableFunc(parts, func(x, y *Finding) int { return cmp.Compare(rank(x.Name), rank(y.Name)) })
+	f.Parts, f.More = parts, more
+	return nil
 }

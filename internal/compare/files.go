@@ -52,6 +52,8 @@ func (c *run) paths(name, a, b string) (*Finding, error) {
 		return onlyIn("A", name, name, kindOf(ia), ia.Size()), nil
 	case ia.IsDir() && ib.IsDir():
 		return c.dirs(name, a, b)
+	case ia.IsDir() != ib.IsDir() && (ia.Mode().IsRegular() || ib.Mode().IsRegular()):
+		return c.mixed(name, a, b, ia, ib)
 	case !ia.Mode().IsRegular() || !ib.Mode().IsRegular():
 		if ia.Mode().Type() != ib.Mode().Type() {
 			return note(name, name, Raw, ia.Size(), ib.Size(),

@@ -97,7 +97,7 @@ func (c *run) indexes(f *Finding, path, name string, a, b layout, ia, ib blob, d
 	for i := range min(len(xa.Manifests), len(xb.Manifests), c.lim.Findings) {
 		sub := path
 		if len(xa.Manifests) > 1 {
-			sub = fmt.Sprintf("%s:image %d", path, i+1)
+			sub = fmt.Sprintf("%s/image[%d]", path, i)
 		}
 		da, db := xa.Manifests[i], xb.Manifests[i]
 		if da.Digest == db.Digest {
@@ -112,7 +112,7 @@ func (c *run) indexes(f *Finding, path, name string, a, b layout, ia, ib blob, d
 
 // document adds the difference of two JSON documents, if there is one.
 func (c *run) document(f *Finding, path, name string, a, b blob, depth int) error {
-	p, err := c.blobs(name, path+":"+name, a, b, depth+1)
+	p, err := c.blobs(name, join(path, name), a, b, depth+1)
 	if p != nil {
 		f.Parts = append(f.Parts, p)
 	}
@@ -145,7 +145,7 @@ func (c *run) manifests(f *Finding, path string, a, b layout, da, db ocispec.Des
 			f.More++
 			continue
 		}
-		if err := c.byDigest(f, path, fmt.Sprintf("layer %d", i+1), a, b, xa.Layers[i].Digest, xb.Layers[i].Digest, depth); err != nil {
+		if err := c.byDigest(f, path, fmt.Sprintf("layer[%d]", i), a, b, xa.Layers[i].Digest, xb.Layers[i].Digest, depth); err != nil {
 			return err
 		}
 	}

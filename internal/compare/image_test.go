@@ -69,13 +69,13 @@ func TestImages(t *testing.T) {
 		parts []string
 	}{
 		{"the same", layoutOf(t, config, gz(t, one, 6), zst(t, one)), "same", nil},
-		{"an entry of a layer", layoutOf(t, config, gz(t, one, 6), zst(t, other)), `image:layer 2:app/notes:2 len 2 count 1 "b\n" "c\n" `,
-			[]string{"layer 2", "manifest", "index", "index"}},
+		{"an entry of a layer", layoutOf(t, config, gz(t, one, 6), zst(t, other)), `image/layer[1]/app/notes:2 len 2 count 1 "b\n" "c\n" `,
+			[]string{"layer[1]", "manifest", "index", "index"}},
 		{"the compression of a layer", layoutOf(t, config, gz(t, one, 1), zst(t, one)), "the contents are the same; the compression differs",
-			[]string{"layer 1", "manifest", "index", "index"}},
+			[]string{"layer[0]", "manifest", "index", "index"}},
 		{"the config", layoutOf(t, strings.Replace(config, "01-01", "02-03", 1), gz(t, one, 6), zst(t, one)),
-			`image:config:/created len 12 count 1 "\"2026-01-01\"" "\"2026-02-03\"" `, []string{"config", "manifest", "index", "index"}},
-		{"a layer more", layoutOf(t, config, gz(t, one, 6), zst(t, one), zst(t, one)), `image:manifest:/layers/2 len 0 count 1`, []string{"manifest", "index", "index"}},
+			`image/config:/created len 12 count 1 "\"2026-01-01\"" "\"2026-02-03\"" `, []string{"config", "manifest", "index", "index"}},
+		{"a layer more", layoutOf(t, config, gz(t, one, 6), zst(t, one), zst(t, one)), `image/manifest:/layers/2 len 0 count 1`, []string{"manifest", "index", "index"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, err := Paths(t.Context(), "image", dirOf(t, base...), dirOf(t, c.files...), Limits{})

@@ -18,7 +18,7 @@ func (c *run) json(f *Finding, path string, a, b blob, depth int) error {
 	vb, errB := readJSON(b)
 	if errA != nil || errB != nil { // it only looked like JSON
 		f.Kind = Text
-		return c.text(f, path, a, b, depth)
+		return c.lines(f, path, a, b, depth)
 	}
 	count := 0
 	walkJSON(va, vb, "", func(at string, x, y any, note string) bool {

@@ -34,4 +34,6 @@ const (
 	maxManifest = 4 << 20  // OCI's own recommendation for a manifest
 	maxSymtab   = 64 << 20 // a longer symbol or string table is not searched
 	maxInMemory = 4 << 20  // spooled parts above this go to a file
+	maxLZ4      = 64 << 20 // an LZ4 block and its content are held in memory
+	maxDebug    = 96 << 20 // debug information above this is compared by section only
 )

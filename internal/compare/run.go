@@ -111,7 +111,7 @@ var lookers map[Kind]looker
 
 func init() {
 	lookers = map[Kind]looker{
-		Text: (*run).text,
+		Text: (*run).lines,
 		JSON: (*run).json,
 		ELF:  (*run).elf,
 		Ar:   (*run).ar,
@@ -119,6 +119,12 @@ func init() {
 		Zip:  (*run).zip,
 		Gzip: (*run).gzip,
 		Zstd: (*run).zstd,
+
+		PE:     (*run).pe,
+		Wasm:   (*run).wasm,
+		Fatbin: (*run).fatbin,
+		Rmeta:  (*run).rmeta,
+		Pyc:    (*run).pyc,
 	}
 }
 
@@ -160,6 +166,16 @@ func sniff(b blob) (Kind, error) {
 		return Zip, nil
 	case isTar(h):
 		return Tar, nil
+	case has("\x00asm"):
+		return Wasm, nil
+	case isPE(h):
+		return PE, nil
+	case has(fatbinMagic):
+		return Fatbin, nil
+	case has("rust\x00\x00\x00"):
+		return Rmeta, nil
+	case isPyc(h):
+		return Pyc, nil
 	case b.size <= maxText && isText(h, int64(len(h)) < b.size):
 		if t := bytes.TrimLeft(h, " \t\r\n"); len(t) > 0 && (t[0] == '{' || t[0] == '[') {
 			return JSON, nil

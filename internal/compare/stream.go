@@ -93,10 +93,12 @@ func (c *run) spool(r io.Reader) (blob, error) {
 }
 
 func (c *run) gzip(f *Finding, path string, a, b blob, depth int) error {
+	f.Fields = gzipFields(a, b)
 	return c.compressed(f, path, a.gunzip(), b.gunzip(), depth)
 }
 
 func (c *run) zstd(f *Finding, path string, a, b blob, depth int) error {
+	f.Fields = zstdFields(a, b)
 	return c.compressed(f, path, a.unzstd(), b.unzstd(), depth)
 }
 
@@ -121,6 +123,9 @@ func (c *run) compressed(f *Finding, path string, a, b source, depth int) error 
 	return c.framing(f, path, a, b, depth)
 }
 
+// sameContents starts the note of what differs in its compression alone.
+const sameContents = "the contents are the same; the compression differs"
+
 // framing compares the decompressed bytes, whatever they are.
 func (c *run) framing(f *Finding, path string, a, b source, depth int) error {
 	same, err := c.sameContent(a, b)
@@ -128,7 +133,10 @@ func (c *run) framing(f *Finding, path string, a, b source, depth int) error {
 		return err
 	}
 	if same {
-		f.Note = "the contents are the same; the compression differs"
+		f.Note = sameContents
+		if t := text(f.Fields); t != "" {
+			f.Note += ": " + t
+		}
 		return nil
 	}
 	temps := len(c.temps)

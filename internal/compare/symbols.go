@@ -19,13 +19,13 @@ type symbol struct {
 // "main+0x12", as the file's symbol table of A has it. It is empty where no
 // symbol holds it.
 func (o *object) symbolAt(r region, off uint64) string {
+	if r.notes {
+		return noteAt(r, o.file.ByteOrder, off)
+	}
 	if r.index == 0 {
 		return ""
 	}
-	if !o.loaded {
-		o.loaded = true
-		o.symbols = o.loadSymbols()
-	}
+	o.load()
 	at := off
 	if o.file.Type != elf.ET_REL {
 		if !r.alloc {
@@ -50,6 +50,13 @@ func (o *object) symbolAt(r region, off uint64) string {
 		}
 	}
 	return ""
+}
+
+func (o *object) load() {
+	if !o.loaded {
+		o.loaded = true
+		o.symbols = o.loadSymbols()
+	}
 }
 
 func (o *object) loadSymbols() (out []symbol) {

@@ -36,19 +36,31 @@ func (c *run) tars(f *Finding, path string, a, b source, depth int) error {
 		f.Kind = Image
 		return c.layouts(f, path, tarLayout{*a.blob, ia}, tarLayout{*b.blob, ib}, depth)
 	}
+	if a.blob != nil && b.blob != nil && isDocker(ia) && isDocker(ib) {
+		err := c.docker(f, path, tarLayout{*a.blob, ia}, tarLayout{*b.blob, ib}, depth)
+		if err == nil && len(f.Parts) > 0 {
+			f.Kind = Image
+			return nil
+		}
+		if c.ctx.Err() != nil {
+			return c.ctx.Err()
+		}
+		f.Parts = nil // not an image after all, or the same one: compare the entries
+	}
 	id := func(e entry) key { return e.key }
 	wanted := map[int]entry{} // by ordinal in A: its pair in B
 	f.Parts, f.More, err = pair(c, ia, ib, id,
 		func(e entry, side string) *Finding {
-			return onlyIn(side, e.String(), path+":"+e.String(), Raw, e.size)
+			return onlyIn(side, e.String(), join(path, e.String()), Raw, e.size)
 		},
 		func(x, y entry) (*Finding, error) {
-			meta := x.meta.diff(y.meta)
+			fields := x.meta.diff(y.meta)
 			content := x.size != y.size || x.sum != y.sum
-			if !content && meta == "" {
+			if !content && len(fields) == 0 {
 				return nil, nil
 			}
-			p := note(x.String(), path+":"+x.String(), Raw, x.size, y.size, meta)
+			p := note(x.String(), join(path, x.String()), Raw, x.size, y.size, text(fields))
+			p.Fields = fields
 			if content && len(wanted) < c.lim.Findings {
 				wanted[x.ordinal] = y
 				p.Ranges = nil
@@ -107,7 +119,7 @@ func (c *run) descend(f *Finding, path string, a, b source, ia []entry, wanted m
 		if !ok || p.SizeA < 0 || p.SizeB < 0 {
 			continue
 		}
-		sub, err := c.blobs(p.Name, path+":"+p.Name, inA[o], inB[wanted[o].ordinal], depth+1)
+		sub, err := c.blobs(p.Name, join(path, p.Name), inA[o], inB[wanted[o].ordinal], depth+1)
 		if err != nil {
 			return err
 		}
@@ -116,6 +128,7 @@ func (c *run) descend(f *Finding, path string, a, b source, ia []entry, wanted m
 		}
 		if p.Note != "" {
 			sub.Note = strings.TrimPrefix(sub.Note+"; "+p.Note, "; ")
+			sub.Fields = append(sub.Fields, p.Fields...)
 		}
 		setMember(sub, p.Name)
 		f.Parts[i] = sub

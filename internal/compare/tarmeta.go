@@ -39,14 +39,9 @@ func metaOf(h *tar.Header) meta {
 	return m
 }
 
-// diff says which fields differ, and is empty if none does.
-func (m meta) diff(n meta) string {
-	var out []string
-	field := func(name string, a, b any) {
-		if a != b {
-			out = append(out, fmt.Sprintf("%s is %v in A, %v in B", name, a, b))
-		}
-	}
+// diff are the fields that differ.
+func (m meta) diff(n meta) (out []Field) {
+	field := func(name string, a, b any) { out = differ(out, name, a, b) }
 	or := func(s string) string {
 		if s == "" {
 			return "none"
@@ -63,5 +58,5 @@ func (m meta) diff(n meta) string {
 	field("device", fmt.Sprintf("%d:%d", m.major, m.min), fmt.Sprintf("%d:%d", n.major, n.min))
 	field("format", m.format, n.format)
 	field("PAX records", or(m.pax), or(n.pax))
-	return strings.Join(out, "; ")
+	return out
 }

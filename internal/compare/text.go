@@ -29,8 +29,8 @@ func isText(h []byte, cut bool) bool {
 	return true
 }
 
-// text compares by line. Lines are numbered from 1.
-func (c *run) text(f *Finding, path string, a, b blob, _ int) error {
+// lines compares by line. Lines are numbered from 1.
+func (c *run) lines(f *Finding, path string, a, b blob, _ int) error {
 	ta, err := io.ReadAll(a.reader())
 	if err != nil {
 		return err

@@ -2,8 +2,10 @@ package compare
 
 import (
 	"archive/zip"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -49,7 +51,7 @@ func (c *run) zip(f *Finding, path string, a, b blob, depth int) error {
 	id := func(z zipped) key { return z.key }
 	f.Parts, f.More, err = pair(c, za, zb, id,
 		func(z zipped, side string) *Finding {
-			return onlyIn(side, z.String(), path+":"+z.String(), Raw, clamp(z.UncompressedSize64))
+			return onlyIn(side, z.String(), join(path, z.String()), Raw, clamp(z.UncompressedSize64))
 		},
 		func(x, y zipped) (*Finding, error) { return c.zipEntry(path, x, y, depth) })
 	if err != nil || len(f.Parts) > 0 {
@@ -67,18 +69,20 @@ func (c *run) zip(f *Finding, path string, a, b blob, depth int) error {
 }
 
 func (c *run) zipEntry(path string, x, y zipped, depth int) (*Finding, error) {
-	sub := path + ":" + x.String()
+	sub := join(path, x.String())
 	same, err := c.sameContent(x.source(), y.source())
 	if err != nil {
 		return nil, err
 	}
 	meta := zipMeta(x, y)
 	if same {
-		if meta == "" {
+		if len(meta) == 0 {
 			return nil, nil
 		}
 		n := clamp(x.UncompressedSize64)
-		return note(x.String(), sub, Raw, n, n, meta), nil
+		p := note(x.String(), sub, Raw, n, n, text(meta))
+		p.Fields = meta
+		return p, nil
 	}
 	temps := len(c.temps)
 	defer func() {
@@ -97,9 +101,10 @@ func (c *run) zipEntry(path string, x, y zipped, depth int) (*Finding, error) {
 	}
 	p, err := c.blobs(x.String(), sub, a, b, depth+1)
 	if err == nil && p != nil {
-		if meta != "" && p.Note == "" {
-			p.Note = meta
+		if len(meta) > 0 && p.Note == "" {
+			p.Note = text(meta)
 		}
+		p.Fields = append(p.Fields, meta...)
 		setMember(p, x.String())
 	}
 	return p, err
@@ -107,25 +112,42 @@ func (c *run) zipEntry(path string, x, y zipped, depth int) (*Finding, error) {
 
 func (z zipped) source() source { return source{open: z.Open} }
 
-// zipMeta says which fields of the headers differ. What depends on the
+// zipMeta are the fields of the headers that differ. What depends on the
 // compressor is not among them.
-func zipMeta(x, y zipped) string {
-	field := func(name string, a, b any) string {
-		return fmt.Sprintf("%s is %v in A, %v in B", name, a, b)
+func zipMeta(x, y zipped) (out []Field) {
+	at := func(t time.Time) string { return t.Format(time.RFC3339) }
+	if out = differ(out, "mode", x.Mode(), y.Mode()); len(out) == 0 {
+		out = differ(out, "attributes", fmt.Sprintf("%#x", x.ExternalAttrs), fmt.Sprintf("%#x", y.ExternalAttrs))
 	}
-	switch at := time.RFC3339; {
-	case x.ExternalAttrs != y.ExternalAttrs:
-		return field("mode", x.Mode(), y.Mode())
-	case !x.Modified.Equal(y.Modified):
-		return field("mtime", x.Modified.Format(at), y.Modified.Format(at))
-	case string(x.Extra) != string(y.Extra):
-		return fmt.Sprintf("extra field is %.64x in A, %.64x in B", x.Extra, y.Extra)
-	case x.Comment != y.Comment:
-		return fmt.Sprintf("comment is %.100q in A, %.100q in B", x.Comment, y.Comment)
-	case x.CreatorVersion != y.CreatorVersion:
-		return field("creator version", x.CreatorVersion, y.CreatorVersion)
+	out = differ(out, "mtime", at(x.Modified), at(y.Modified))
+	if x.Modified.Equal(y.Modified) { // else they hold the same difference
+		out = differ(out, "DOS time", dosTime(x.FileHeader), dosTime(y.FileHeader))
+		out = differ(out, "extra fields", extraFields(x.Extra), extraFields(y.Extra))
 	}
-	return ""
+	out = differ(out, "comment", fmt.Sprintf("%.100q", x.Comment), fmt.Sprintf("%.100q", y.Comment))
+	out = differ(out, "creator version", fmt.Sprintf("%#x", x.CreatorVersion), fmt.Sprintf("%#x", y.CreatorVersion))
+	return out
+}
+
+// dosTime is the local time that a zip's header has, to two seconds.
+func dosTime(h zip.FileHeader) string {
+	d, t := h.ModifiedDate, h.ModifiedTime //lint:ignore SA1019 what Modified is made from
+	return fmt.Sprintf("%04d-%02d-%02d %02d:%02d:%02d", d>>9+1980, d>>5&0xf, d&0x1f, t>>11, t>>5&0x3f, t&0x1f*2)
+}
+
+// extraFields lists a header's extra fields: the identifier and the bytes of each.
+func extraFields(p []byte) string {
+	var out []string
+	for len(p) >= 4 && len(out) < 8 {
+		id, n := binary.LittleEndian.Uint16(p), int(binary.LittleEndian.Uint16(p[2:]))
+		n = min(n, len(p)-4)
+		out = append(out, fmt.Sprintf("%#04x=%.32x", id, p[4:4+n]))
+		p = p[4+n:]
+	}
+	if len(out) == 0 {
+		return "none"
+	}
+	return strings.Join(out, " ")
 }
 
 // clamp makes a size from a header a size.

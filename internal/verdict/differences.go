@@ -38,17 +38,22 @@ func (p *page) difference(a Artefact) {
 	case d == nil:
 		p.line("  %s   %s", clean(a.Name), sizes(a.SizeA, a.SizeB))
 	default:
-		p.line("  %s   %s", clean(d.Path), extent(d))
-		if len(d.A) > 0 || len(d.B) > 0 {
-			x, y := sides(d)
-			p.line("    A  %s", x)
-			p.line("    B  %s", y)
-		}
-		if d.Note != "" {
-			p.line("    %s", clean(d.Note))
-		}
+		p.place(d)
 	}
 	p.causes(a.Causes)
+}
+
+// place shows a difference and its bytes.
+func (p *page) place(d *compare.Difference) {
+	p.line("  %s   %s", clean(d.Path), extent(d))
+	if len(d.A) > 0 || len(d.B) > 0 {
+		x, y := sides(d)
+		p.line("    A  %s", x)
+		p.line("    B  %s", y)
+	}
+	if d.Note != "" {
+		p.line("    %s", clean(d.Note))
+	}
 }
 
 // shownCauses is how many causes of an artefact are shown unless Verbose.

@@ -1,0 +1,72 @@
+package compare
+
+import (
+	"fmt"
+	"strings"
+)
+
+const symbolTable = "[symbols]"
+
+// symbolNames says which symbols only one side has, and where their order in
+// memory first goes apart.
+func (c *run) symbolNames(path string, a, b *object) (*Finding, error) {
+	a.load()
+	b.load()
+	if len(a.symbols) == 0 || len(b.symbols) == 0 {
+		return nil, c.ctx.Err()
+	}
+	onlyA, commonA := apart(a.symbols, b.symbols)
+	onlyB, commonB := apart(b.symbols, a.symbols)
+	f := &Finding{Name: symbolTable, Kind: Symbols, SizeA: int64(len(a.symbols)), SizeB: int64(len(b.symbols))}
+	f.Fields = differ(f.Fields, "symbols of one side", listed(onlyA), listed(onlyB))
+	if len(commonA) == len(commonB) {
+		for i := range commonA {
+			if commonA[i] != commonB[i] {
+				f.Fields = append(f.Fields, Field{"order", commonA[i], commonB[i]})
+				break
+			}
+		}
+	}
+	if len(f.Fields) == 0 {
+		return nil, c.ctx.Err()
+	}
+	f.Note = text(f.Fields)
+	f.Ranges = note(f.Name, path+":"+symbolTable, Symbols, f.SizeA, f.SizeB, f.Note).Ranges
+	return f, c.ctx.Err()
+}
+
+// apart divides a's names by whether b has them. Unnamed and local compiler labels are
+// left out.
+func apart(a, b []symbol) (only, common []string) {
+	inB := map[string]int{}
+	for _, s := range b {
+		inB[s.name]++
+	}
+	for _, s := range a {
+		if strings.HasPrefix(s.name, ".L") || strings.HasPrefix(s.name, "$") {
+			continue
+		}
+		if inB[s.name] > 0 {
+			inB[s.name]--
+			common = append(common, s.name)
+		} else {
+			only = append(only, s.name)
+		}
+	}
+	return only, common
+}
+
+func listed(names []string) string {
+	const most = 4
+	if len(names) == 0 {
+		return "none"
+	}
+	s := strings.Join(names[:min(len(names), most)], " ")
+	if len(s) > 400 {
+		s = s[:400] + "…"
+	}
+	if len(names) > most {
+		s += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return s
+}
