@@ -37,6 +37,7 @@ var order = []string{
 	"internal/plan",
 	"internal/resolve",
 	"internal/inputs",
+	"internal/recipe",
 	"internal/buildcontext",
 	"internal/normalize",
 	"internal/linkage",

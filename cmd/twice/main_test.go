@@ -120,8 +120,11 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			return setup(env)
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Getuid() == 0, nil
+			case "builder-tools":
+				return hasBuilderTools()
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},

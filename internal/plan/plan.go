@@ -132,6 +132,12 @@ func (p *Plan) Check() error {
 	return nil
 }
 
+// CanonicalSource is where the sources lie, for what is built.
+func (p *Plan) CanonicalSource() string { return "/build/" + p.Name }
+
+// CanonicalCargoHome is where Cargo's home is, for what is built.
+const CanonicalCargoHome = "/cargo"
+
 // ProfileDir is the folder that cargo writes to: target/<triple>/<ProfileDir>.
 func (p *Plan) ProfileDir() string {
 	switch p.Profile {

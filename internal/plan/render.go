@@ -154,17 +154,14 @@ chmod 755 "$cargo_home/rustc"
 find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 [ "$uid" = 0 ] || chown -R "$uid:$uid" "$src" "$cargo_home" "$home" /out
 `)
-	b.WriteString("map=\"-ffile-prefix-map=$src=/build/" + p.Name + " -ffile-prefix-map=$cargo_home=/cargo\"\n")
+	fmt.Fprintf(b, "map=\"%s\"\n", strings.Join(p.CArgs("$src", "$cargo_home"), " "))
 	fmt.Fprintf(b, "cd \"$src%s\"\numask \"$umask\"\n", slashed(p.Dir))
 	b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups --no-new-privs $prefix env -i $extra \\\n")
 	b.WriteString("    PATH=\"$path\" HOME=\"$home\" USER=\"$user\" LOGNAME=\"$user\" LANG=\"$lang\" LC_ALL=\"$lc_all\" TZ=\"$tz\" \\\n")
 	b.WriteString("    CARGO_HOME=\"$cargo_home\" CARGO_TARGET_DIR=\"$src" + slashed(p.Dir) + "/target\" RUSTC_WRAPPER=\"$cargo_home/rustc\" \\\n")
 	fmt.Fprintf(b, "    CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true SOURCE_DATE_EPOCH=%d \\\n", p.Epoch)
-	for _, k := range p.cflagNames() {
-		fmt.Fprintf(b, "    %s=%s\"$map\" \\\n", k, quoteWithSpace(p.CFlags[k]))
-	}
-	for _, k := range slices.Sorted(maps.Keys(p.Env)) {
-		fmt.Fprintf(b, "    %s=%s \\\n", k, quote(p.Env[k]))
+	for _, e := range p.BuildEnv() {
+		fmt.Fprintf(b, "    %s \\\n", e)
 	}
 	fmt.Fprintf(b, "    cargo build --frozen --jobs \"$jobs\" %s\n", strings.Join(p.CargoArgs(), " "))
 	p.collect(b)
@@ -184,14 +181,43 @@ directory = "` + cargoHome + `/registry/src/` + IndexDir + `"
 
 // wrapper is the text of RUSTC_WRAPPER. It stands in an unquoted here-document.
 func (p *Plan) wrapper() string {
-	w := `exec "\$@" --remap-path-prefix=$src=/build/` + p.Name + ` --remap-path-prefix=$cargo_home=/cargo`
+	rustSrc := ""
 	if p.RustSrc {
-		w += " --remap-path-prefix=/usr/local/lib/rustlib/src/rust=/rustc/$rustc_commit"
+		rustSrc = "/usr/local/lib/rustlib/src/rust"
+	}
+	return `exec "\$@" ` + strings.Join(p.RustcArgs("$src", "$cargo_home", rustSrc, "$rustc_commit"), " ")
+}
+
+// RustcArgs are the arguments that every call of rustc gets beside its own, for
+// sources and Cargo home in these folders. rustSrc is the folder of rust-src,
+// or "" where there is none, and commit rustc's own.
+func (p *Plan) RustcArgs(src, cargoHome, rustSrc, commit string) []string {
+	a := []string{"--remap-path-prefix=" + src + "=" + p.CanonicalSource(), "--remap-path-prefix=" + cargoHome + "=" + CanonicalCargoHome}
+	if rustSrc != "" {
+		a = append(a, "--remap-path-prefix="+rustSrc+"=/rustc/"+commit)
 	}
 	if strings.Contains(p.Triple, "-linux-") {
-		w += " -C link-arg=-Wl,--build-id=sha1"
+		a = append(a, "-C link-arg=-Wl,--build-id=sha1")
 	}
-	return w
+	return a
+}
+
+// CArgs are the arguments that every call of a C or C++ compiler gets.
+func (p *Plan) CArgs(src, cargoHome string) []string {
+	return []string{"-ffile-prefix-map=" + src + "=" + p.CanonicalSource(), "-ffile-prefix-map=" + cargoHome + "=" + CanonicalCargoHome}
+}
+
+// BuildEnv are the variables of the C compilers and those of the project, as
+// words of a shell in which $map has CArgs.
+func (p *Plan) BuildEnv() []string {
+	var out []string
+	for _, k := range p.cflagNames() {
+		out = append(out, k+"="+quoteWithSpace(p.CFlags[k])+`"$map"`)
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Env)) {
+		out = append(out, k+"="+quote(p.Env[k]))
+	}
+	return out
 }
 
 // CargoArgs are cargo build's arguments but for --frozen and --jobs.

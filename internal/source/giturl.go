@@ -62,6 +62,16 @@ func CheckGitURL(s string) error {
 	return fault.Hint(fmt.Errorf("%.200q is not the URL of a git repository", redact(s)), "use https://, ssh:// or file:///")
 }
 
+// public is an address as it can be shown to everybody: an http user may be a token.
+func public(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.User == nil || u.Scheme != "http" && u.Scheme != "https" {
+		return redact(s)
+	}
+	u.User = nil
+	return u.String()
+}
+
 // redact takes the password out of a URL.
 func redact(s string) string {
 	u, err := url.Parse(s)

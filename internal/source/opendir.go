@@ -101,7 +101,14 @@ func (s *Source) fromWorktree(ctx context.Context, sp *spool.Spool, top, dir str
 	if s.Dir, err = below(root, dir); err != nil {
 		return err
 	}
+	if s.Prefix, err = below(top, root); err != nil {
+		return err
+	}
 	r := repo{root}
+	s.Repository = top
+	if u, err := r.line(ctx, "config", "--get", "remote.origin.url"); err == nil && u != "" && CheckGitURL(u) == nil {
+		s.Repository = public(u)
+	}
 	var at int64
 	s.Commit, err = r.line(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 	switch {

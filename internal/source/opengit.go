@@ -45,7 +45,7 @@ func openGit(ctx context.Context, spec string, opt Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{
-		Spec: "git+" + u + "#" + commit, Kind: KindGit, Commit: commit, Tree: tree,
+		Spec: "git+" + u + "#" + commit, Kind: KindGit, Commit: commit, Tree: tree, Repository: public(u),
 		Name:    strings.TrimSuffix(path.Base(strings.TrimSuffix(u, "/")), ".git"),
 		closers: []io.Closer{closer},
 	}

@@ -31,6 +31,8 @@ type Source struct {
 	DirtyFiles []string    // below Tree's root, sorted
 	Tree       *layer.Tree // every time is Epoch, the owner root
 	Dir        string      // the workspace's directory in Tree, "" = its root
+	Repository string      // where others may have Commit: a URL without credentials, or a path; "" for crates
+	Prefix     string      // Tree's root in the repository, "" = the repository's own
 
 	closers []io.Closer
 }

@@ -127,7 +127,7 @@ func (r *Runner) prepare(ctx context.Context, prep *Prepared, start time.Time) e
 	}
 	prep.step(r, "builder", prep.Inputs.Builder.Desc.Digest.String(), start)
 	for _, b := range p.Config.Builds {
-		pl, err := newPlan(p, prep.Inputs, b)
+		pl, err := NewPlan(p, prep.Inputs, b)
 		if err != nil {
 			return err
 		}
@@ -142,8 +142,8 @@ func (prep *Prepared) step(r *Runner, name, result string, start time.Time) {
 	r.Progress.Done(name, result, took)
 }
 
-// newPlan says what one build of the project runs.
-func newPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, error) {
+// NewPlan says what one build of the project runs.
+func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, error) {
 	pl := &plan.Plan{
 		Name: cmp.Or(p.Config.Name, b.Name), Dir: p.Source.Dir, Epoch: p.Source.Epoch, Platform: "linux/amd64", Triple: b.Target, Profile: b.Profile,
 		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),

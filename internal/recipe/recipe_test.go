@@ -1,0 +1,156 @@
+package recipe
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/craton-co/twice/internal/plan"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func example(triple string) *Recipe {
+	return &Recipe{
+		Plan: &plan.Plan{
+			Name: "demo", Epoch: 1700000000, Triple: triple, Profile: "release", Bins: []string{"demo", "tool"}, Rlibs: true,
+			Features: []string{"x", "y"}, Env: map[string]string{"DEMO": "it's"}, CFlags: map[string]string{"CFLAGS": "-O3"},
+		},
+		Version: "1.2.3", Rustc: "1.95.0 (59807616e 2026-04-14)",
+		Packages:  []Package{{"binutils", "2.40-2"}, {"gcc-12", "12.2.0-14+deb12u1"}},
+		RustFlags: []string{"--cfg", "it's=\"quoted\""},
+		Source: Source{
+			From: "https://git.example.org/demo.git", Commit: strings.Repeat("0123456789", 4), Prefix: "rust",
+			Submodules: true, EpochOfCommit: true,
+		},
+	}
+}
+
+func fromCrate(triple string) *Recipe {
+	r := example(triple)
+	r.Plan.Env, r.Plan.CFlags, r.Plan.Features, r.Plan.Rlibs = nil, nil, nil, false
+	r.Source = Source{From: "https://crates.example.org/demo/1.2.3", Crate: "demo-1.2.3", Checksum: strings.Repeat("ab", 32)}
+	return r
+}
+
+func TestGolden(t *testing.T) {
+	for file, r := range map[string]*Recipe{
+		"commit.sh":  example("x86_64-unknown-linux-gnu"),
+		"crate.sh":   fromCrate("x86_64-unknown-linux-musl"),
+		"commit.ps1": example("x86_64-pc-windows-msvc"),
+		"crate.ps1":  fromCrate("aarch64-pc-windows-msvc"),
+	} {
+		t.Run(file, func(t *testing.T) {
+			file := filepath.Join("testdata", file)
+			if *update {
+				if err := os.WriteFile(file, []byte(r.Text()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), r.Text()); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+}
+
+// A POSIX shell reads every script, and no name in one is a command.
+func TestShellReadsIt(t *testing.T) {
+	nasty := example("x86_64-unknown-linux-gnu")
+	nasty.Source.From = `https://h/$(touch hit)'"; touch hit;'`
+	nasty.Source.Prefix = `a b'$(touch hit)`
+	for _, r := range []*Recipe{example("x86_64-unknown-linux-gnu"), fromCrate("x86_64-unknown-linux-gnu"), nasty} {
+		cmd := exec.Command("sh", "-n", "-")
+		cmd.Stdin = strings.NewReader(r.Text())
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s\n%s", err, out, r.Text())
+		}
+	}
+	// The words with names in them are what was put in.
+	for line := range strings.Lines(nasty.Text()) {
+		if !strings.HasPrefix(line, "work=") {
+			continue
+		}
+		cmd := exec.Command("sh", "-c", "set --\n"+strings.Replace(line, "$(mktemp -d)", "x", 1)+`printf %s "$from"`)
+		out, err := cmd.CombinedOutput()
+		if err != nil || string(out) != nasty.Source.From {
+			t.Errorf("%v: from is %q", err, out)
+		}
+	}
+}
+
+// The lint that can be had without PowerShell: quotes and brackets close, and
+// what is from outside stands in literals that expand nothing.
+func TestPowerShellCloses(t *testing.T) {
+	nasty := example("x86_64-pc-windows-msvc")
+	nasty.Source.From, nasty.Source.Prefix = `https://h/$(hit)'"`, `a'b $(hit)`
+	for _, r := range []*Recipe{example("x86_64-pc-windows-msvc"), fromCrate("x86_64-pc-windows-msvc"), nasty} {
+		checkPowerShell(t, r.Text())
+	}
+	if n := strings.Count(nasty.Text(), psQuote(nasty.Source.From)); n != 1 {
+		t.Errorf("the address stands %d times as a literal in\n%s", n, nasty.Text())
+	}
+}
+
+// checkPowerShell follows comments, both kinds of strings and $( ) in the
+// expanding one.
+func checkPowerShell(t *testing.T, text string) {
+	t.Helper()
+	closing := map[rune]rune{'(': ')', '{': '}', '[': ']'}
+	line := 1
+	var open []rune // closing runes, '"' for an expanding string
+	top := func() rune {
+		if len(open) == 0 {
+			return 0
+		}
+		return open[len(open)-1]
+	}
+	runes := []rune(text)
+	for i := 0; i < len(runes); i++ {
+		c := runes[i]
+		if c == '\n' {
+			if line++; top() == '"' {
+				t.Fatalf("line %d: a string goes on\n%s", line-1, text)
+			}
+		}
+		switch {
+		case top() == '"':
+			if c == '"' {
+				open = open[:len(open)-1]
+			} else if c == '$' && runes[i+1] == '(' {
+				open = append(open, ')')
+				i++
+			}
+		case c == '#':
+			for runes[i+1] != '\n' {
+				i++
+			}
+		case c == '\'':
+			for i++; runes[i] != '\''; i++ {
+				if runes[i] == '\n' {
+					t.Fatalf("line %d: a literal goes on\n%s", line, text)
+				}
+			}
+		case c == '"':
+			open = append(open, '"')
+		case closing[c] != 0:
+			open = append(open, closing[c])
+		case c == ')' || c == '}' || c == ']':
+			if top() != c {
+				t.Fatalf("line %d: %c closes nothing\n%s", line, c, text)
+			}
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) > 0 {
+		t.Fatalf("%q are not closed\n%s", open, text)
+	}
+}

@@ -1,0 +1,60 @@
+#!/bin/sh
+# demo 1.2.3 for x86_64-unknown-linux-musl, without a container: the binaries
+# and rlibs of `twice build`, bit for bit, on a machine that has in its PATH
+#   rustc 1.95.0 (59807616e 2026-04-14), with cargo
+#   binutils 2.40-2
+#   gcc-12 12.2.0-14+deb12u1
+# Usage: sh recipe.sh [DIRECTORY [FROM]]: an empty directory, default: a new one;
+# where the .crate file may be had, default: https://crates.example.org/demo/1.2.3
+set -eu
+umask 022
+work=${1:-$(mktemp -d)} from=${2:-'https://crates.example.org/demo/1.2.3'}
+mkdir -p "$work"; work=$(cd "$work" && pwd -P)
+die() { echo "$@" >&2; exit 2; }
+case $work in *[!A-Za-z0-9/._-]*) die "$work: only letters, digits, dot, dash and underscore" ;; esac
+[ -z "$(ls -A "$work")" ] || die "$work is not empty"
+# cargo reads what lies above a workspace.
+up=$work
+until [ "$up" = / ]; do
+    up=$(dirname "$up")
+    for f in Cargo.toml .cargo/config .cargo/config.toml; do [ ! -e "$up/$f" ] || die "cargo would read $up/$f"; done
+done
+for p in binutils=2.40-2 gcc-12=12.2.0-14+deb12u1; do
+    have=$(dpkg-query -W -f '${Version}' "${p%%=*}" 2>/dev/null) || have='not a Debian package'
+    [ "$have" = "${p#*=}" ] || echo "note: ${p%%=*} is $have here, not ${p#*=}: the bits may differ" >&2
+done
+
+src=$work/source epoch=1700000000
+if [ -f "$from" ]; then cp "$from" "$work/demo-1.2.3.crate"; else curl -fsSL -o "$work/demo-1.2.3.crate" "$from"; fi
+echo "abababababababababababababababababababababababababababababababab  $work/demo-1.2.3.crate" | sha256sum -c --quiet
+mkdir "$src"
+tar -xzf "$work/demo-1.2.3.crate" -C "$src" --strip-components=1
+
+# The crates, in Cargo's own layout, under one name of the registry's folder.
+cd "$src"
+PATH=$(rustc --print sysroot)/bin:$PATH
+[ "$(rustc --version)" = 'rustc 1.95.0 (59807616e 2026-04-14)' ] || die "this is $(rustc --version), not 1.95.0 (59807616e 2026-04-14)"
+cargo_home=$work/cargo
+mkdir "$cargo_home" "$work/home"
+cargo vendor --locked --versioned-dirs --respect-source-config \
+    "$cargo_home/registry/src/index.crates.io-1949cf8c6b5b557f" > "$cargo_home/config.toml" 2> "$work/vendor.log" ||
+    { cat "$work/vendor.log" >&2; exit 1; }
+
+# Paths, in every call of rustc and of the C compiler.
+cat > "$cargo_home/rustc" <<SH
+#!/bin/sh
+exec "\$@" --remap-path-prefix=$src=/build/demo \\
+    --remap-path-prefix=$cargo_home=/cargo \\
+    --remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$(rustc -vV | sed -n 's/^commit-hash: //p') \\
+    -C link-arg=-Wl,--build-id=sha1
+SH
+chmod 755 "$cargo_home/rustc"
+map="-ffile-prefix-map=$src=/build/demo -ffile-prefix-map=$cargo_home=/cargo"
+env -i PATH="$PATH" HOME="$work/home" LANG=C.UTF-8 LC_ALL=C.UTF-8 TZ=UTC \
+    CARGO_HOME="$cargo_home" CARGO_TARGET_DIR="$PWD/target" RUSTC_WRAPPER="$cargo_home/rustc" \
+    CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH="$epoch" \
+    CFLAGS="$map" \
+    CXXFLAGS="$map" \
+    cargo build --frozen --release --target x86_64-unknown-linux-musl
+cd "target/x86_64-unknown-linux-musl"
+sha256sum release/demo release/tool
