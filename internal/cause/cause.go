@@ -72,8 +72,10 @@ type Crate struct {
 	Name, Version string
 	// Deps are the packages that it needs, as "name version".
 	Deps []string
-	// Differs is set if its library was compared and differs.
-	Differs bool
+	// Local is set on a package of the workspace.
+	Local bool
+	// Compared is set if its library was compared, and Differs if it differs.
+	Compared, Differs bool
 	// Source opens the package's files, with its Cargo.toml at the root; nil
 	// if they can't be had.
 	Source func() (fs.FS, error)

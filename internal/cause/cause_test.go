@@ -3,9 +3,15 @@ package cause
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/craton-co/twice/internal/compare"
 )
@@ -47,8 +53,8 @@ func TestProof(t *testing.T) {
 	at := func(d time.Duration) string { return fmt.Sprintf("at %d.", c.A.Start.Add(d).Unix()) }
 	for _, x := range []struct{ name, a, b, want string }{
 		{"each its own path", "\x00in /build/demo/x", "\x00in /b/another/path/of/demo/x", "build-path"},
-		{"the paths are swapped", "\x00in /b/another/path/of/demo/x", "\x00in /build/demo/x", "unknown"},
-		{"only A has its path", "\x00in /build/demo/x", "\x00in /build/demi/x", "unknown"},
+		{"the paths are swapped", "\x00in /b/another/path/of/demo/x", "\x00in /build/demo/x", "path"},
+		{"only A has its path", "\x00in /build/demo/x", "\x00in /build/demi/x", "path"},
 		{"each its own time", "\x00" + at(time.Second), "\x00" + at(30*time.Second), "time"},
 		{"A's time is after its end", "\x00" + at(100*time.Second), "\x00" + at(30*time.Second), "unknown"},
 		{"the same", "x", "x", ""},
@@ -64,5 +70,103 @@ func TestUnknownShowsEvidence(t *testing.T) {
 	if len(list) != 1 || list[0].Known || list[0].Rule != Unknown || list[0].Path != "bin/x:+0x1" ||
 		strings.Join(list[0].Proof, "|") != `bin/x:+0x1: "one" in A, "two" in B` {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestDirectory: what only a directory of files can differ in.
+func TestDirectory(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for dir, mode := range map[string]os.FileMode{a: 0o755, b: 0o600} {
+		if err := os.WriteFile(filepath.Join(dir, "x"), []byte("x"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(dir, "x"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := compare.Paths(t.Context(), "out", a, b, compare.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(Explain(f, Context{})); got != "file-mode" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSymbolCrate(t *testing.T) {
+	for symbol, want := range map[string]string{
+		"_ZN4demo1f17h0123456789abcdefE+0x12":                          "demo",
+		"_ZN4core3ptr13drop_in_place17h0123456789abcdefE":              "",
+		"_RNvCs1234_7mycrate3foo":                                      "mycrate",
+		"_RINvNtCsaBc_4core3ptr13drop_in_placeNtCs9_4ring1XECs5_4rest": "ring",
+		"main": "", "_R": "", "_RC999999": "", "_ZN": "",
+	} {
+		if got := SymbolCrate(symbol); got != want {
+			t.Errorf("%s: %q, want %q", symbol, got, want)
+		}
+	}
+}
+
+// sourceOf is a package's files.
+func sourceOf(files map[string]string) func() (fs.FS, error) {
+	return func() (fs.FS, error) {
+		out := fstest.MapFS{}
+		for n, text := range files {
+			out[n] = &fstest.MapFile{Data: []byte(text)}
+		}
+		return out, nil
+	}
+}
+
+// TestBlame: the crate whose library differs and that needs none that does, the line of its build
+// script, or the crate that it uses for it.
+func TestBlame(t *testing.T) {
+	c := known()
+	at := func(d time.Duration) []byte { return fmt.Appendf(nil, "\x00made at %d.", c.A.Start.Add(d).Unix()) }
+	difference := compared(t, "bin/app", at(time.Second), at(30*time.Second))
+	script := map[string]string{
+		"src/lib.rs": "pub const STAMP: &str = env!(\"STAMP\");\n",
+		"build.rs":   "use std::time::SystemTime;\n// SystemTime::now() is bad\nfn main() {\n    let t = SystemTime::now();\n}\n",
+	}
+	for _, x := range []struct {
+		name   string
+		crates []Crate
+		where  string
+		proof  string
+		fix    string
+	}{
+		{"nothing is known", nil, "", "", "SOURCE_DATE_EPOCH"},
+		{"the first in the order of dependencies", []Crate{
+			{Name: "app", Version: "0.1.0", Local: true, Deps: []string{"mid 1.0.0"}},
+			{Name: "mid", Version: "1.0.0", Deps: []string{"ring 0.17.8"}, Compared: true, Differs: true, Source: sourceOf(script)},
+			{Name: "ring", Version: "0.17.8", Compared: true, Differs: true, Source: sourceOf(script)},
+		}, "build script of ring 0.17.8, build.rs:4", "build.rs:4: let t = SystemTime::now();", "SOURCE_DATE_EPOCH"},
+		{"the program itself", []Crate{
+			{Name: "app", Version: "0.1.0", Local: true, Deps: []string{"mid 1.0.0"}, Source: sourceOf(script)},
+			{Name: "mid", Version: "1.0.0", Compared: true, Source: sourceOf(script)},
+		}, "build script of app 0.1.0, build.rs:4", "no library that it needs differs", "SOURCE_DATE_EPOCH"},
+		{"a dependency made for it", []Crate{
+			{Name: "app", Version: "0.1.0", Local: true, Deps: []string{"vergen 9.0.6"}, Source: sourceOf(map[string]string{"src/main.rs": "fn main() {}\n"})},
+		}, "crate app 0.1.0, by its dependency vergen 9.0.6", "", "VERGEN_IDEMPOTENT"},
+		{"one of several", []Crate{
+			{Name: "app", Version: "0.1.0", Local: true}, {Name: "x", Version: "1.0.0", Differs: true}, {Name: "y", Version: "2.0.0", Differs: true},
+		}, "one of the crates x 1.0.0, y 2.0.0", "", "SOURCE_DATE_EPOCH"},
+	} {
+		c.Crates = x.crates
+		list := Explain(difference, c)
+		if len(list) != 1 || list[0].Where != x.where || !strings.Contains(strings.Join(list[0].Proof, "\n"), x.proof) || !strings.Contains(list[0].Fix, x.fix) {
+			t.Errorf("%s: %+v", x.name, list)
+		}
+	}
+}
+
+// TestDeterministic: the same finding, the same causes.
+func TestDeterministic(t *testing.T) {
+	for _, e := range examples {
+		a, b, c := e.load(t)
+		f := compared(t, "x", a, b)
+		if d := cmp.Diff(Explain(f, c), Explain(f, c)); d != "" {
+			t.Errorf("%s: %s", e.name, d)
+		}
 	}
 }

@@ -9,46 +9,14 @@ import (
 	"github.com/craton-co/twice/internal/compare"
 )
 
-// place is a difference and the parts that lead to it.
-type place struct {
-	// chain are the findings from the artefact to the innermost part.
-	chain []*compare.Finding
-	// d is the range; its fields are zero where the part itself is the
-	// difference.
-	d compare.Difference
-}
+const maxCauses = 8 // of one finding
 
-// part is the innermost part.
-func (p *place) part() *compare.Finding { return p.chain[len(p.chain)-1] }
-
-const (
-	maxPlaces = 400 // of one finding that rules look at
-	maxCauses = 12  // of one finding
-)
-
-// places lists where the sides differ, in the tree's order.
-func places(f *compare.Finding) []*place {
-	var out []*place
-	var walk func(f *compare.Finding, chain []*compare.Finding)
-	walk = func(f *compare.Finding, chain []*compare.Finding) {
-		if f == nil || len(out) >= maxPlaces {
-			return
-		}
-		chain = append(slices.Clip(chain), f)
-		for _, p := range f.Parts {
-			walk(p, chain)
-		}
-		for _, d := range f.Ranges {
-			if len(out) < maxPlaces {
-				out = append(out, &place{chain, d})
-			}
-		}
-		if len(f.Ranges) == 0 && (f.Note != "" || len(f.Fields) > 0) && len(out) < maxPlaces {
-			out = append(out, &place{chain, compare.Difference{Note: f.Note, SizeA: f.SizeA, SizeB: f.SizeB}})
-		}
-	}
-	walk(f, nil)
-	return out
+// explainer is one run of Explain.
+type explainer struct {
+	Context
+	// settled are parts of which nothing more is to be said.
+	settled map[*compare.Finding]bool
+	sources map[string]*sources // of crates, by name and version
 }
 
 // Explain gives the causes of a finding, the most telling first. A nil finding
@@ -62,62 +30,74 @@ func Explain(f *compare.Finding, c Context) []Cause {
 		Cause
 	}
 	var hits []hit
-	seen := map[string]int{}
-	x := &explainer{Context: c}
-	all := places(f)
-	var unknown []*place
-	for _, p := range all {
-		known := false
-		for rank, r := range rules {
-			for _, h := range r.match(x, p) {
-				known = true
-				h.Rule, h.Known = r.Name, true
-				h.Title, h.Fix, h.Axis = cmp.Or(h.Title, r.Title), cmp.Or(h.Fix, r.Fix), cmp.Or(h.Axis, r.Axis)
-				h.Path = cmp.Or(h.Path, p.d.Path, f.Name)
-				key := h.Rule + "\x00" + h.Where + "\x00" + h.Title
-				if _, ok := seen[key]; ok {
-					continue
-				}
-				seen[key] = len(hits)
+	seen := map[string]bool{}
+	x := &explainer{Context: c, settled: map[*compare.Finding]bool{}, sources: map[string]*sources{}}
+	var rest []*place
+	for _, p := range places(f) {
+		if x.settled[p.part()] {
+			continue
+		}
+		if derived(p) {
+			rest = append(rest, p)
+			continue
+		}
+		rank, found := x.ask(p)
+		if rank < 0 {
+			rest = append(rest, p)
+			continue
+		}
+		for _, h := range found {
+			x.blame(&rules[rank], p, &h)
+			// One rule speaks once of one thing.
+			key := h.Rule + "\x00" + h.Where + "\x00" + h.Title
+			if !seen[key] {
+				seen[key] = true
 				hits = append(hits, hit{rank, h})
 			}
-			if known {
-				break
-			}
-		}
-		if !known {
-			unknown = append(unknown, p)
 		}
 	}
 	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(a.rank, b.rank) })
 	var out []Cause
 	for _, h := range hits {
-		// What follows from something else is the last resort.
 		if rules[h.rank].follows && len(out) > 0 {
-			continue
+			continue // it follows from what is known already
 		}
-		out = append(out, h.Cause)
+		if len(out) < maxCauses {
+			out = append(out, h.Cause)
+		}
 	}
-	if len(out) > maxCauses {
-		out = out[:maxCauses]
-	}
-	if u := unexplained(f, unknown, out); u != nil {
+	if u := unexplained(f, rest, out); u != nil {
 		out = append(out, *u)
 	}
 	return out
 }
 
-// explainer is one run of Explain.
-type explainer struct {
-	Context
+// ask finds the first rule that knows a place, and what it says of it. A rule
+// that knows a place and says nothing tells that it means nothing.
+func (x *explainer) ask(p *place) (rank int, found []Cause) {
+	for rank, r := range rules {
+		found, known := r.match(x, p)
+		if !known {
+			continue
+		}
+		for i := range found {
+			h := &found[i]
+			h.Rule, h.Known = r.Name, true
+			h.Title, h.Fix, h.Axis = cmp.Or(h.Title, r.Title), cmp.Or(h.Fix, r.Fix), cmp.Or(h.Axis, r.Axis)
+			h.Path = cmp.Or(h.Path, p.path)
+			if len(h.Proof) == 0 {
+				h.Proof = []string{evidence(p)}
+			}
+		}
+		return rank, found
+	}
+	return -1, nil
 }
 
 // unexplained is the cause of what no rule knew. Where some cause is known,
 // code, tables and debug information are taken to follow from it.
 func unexplained(f *compare.Finding, list []*place, known []Cause) *Cause {
-	list = slices.DeleteFunc(slices.Clone(list), func(p *place) bool {
-		return len(known) > 0 && consequence(p)
-	})
+	list = slices.DeleteFunc(list, func(p *place) bool { return len(known) > 0 && consequence(p) })
 	if len(list) == 0 && len(known) > 0 {
 		return nil
 	}
@@ -125,7 +105,7 @@ func unexplained(f *compare.Finding, list []*place, known []Cause) *Cause {
 		Fix: "build again with fewer axes (--vary) to find what it depends on"}
 	for i, p := range list {
 		if i == 0 {
-			u.Path = cmp.Or(p.d.Path, f.Name)
+			u.Path = p.path
 		}
 		if i == 3 {
 			u.Proof = append(u.Proof, fmt.Sprintf("and %d more places", len(list)-i))
@@ -139,32 +119,62 @@ func unexplained(f *compare.Finding, list []*place, known []Cause) *Cause {
 // evidence is a place in one line.
 func evidence(p *place) string {
 	var s strings.Builder
-	s.WriteString(cmp.Or(p.d.Path, p.part().Name))
+	s.WriteString(p.path)
 	if p.d.Symbol != "" {
 		fmt.Fprintf(&s, " (%s)", p.d.Symbol)
 	}
-	if len(p.d.A) > 0 || len(p.d.B) > 0 {
+	switch n := p.note(); {
+	case p.field != nil:
+		fmt.Fprintf(&s, ": %s is %s in A, %s in B", p.field.Name, cut(p.field.A), cut(p.field.B))
+	case len(p.d.A) > 0 || len(p.d.B) > 0:
 		fmt.Fprintf(&s, ": %s in A, %s in B", quote(p.d.A), quote(p.d.B))
-	} else if n := cmp.Or(p.d.Note, p.part().Note); n != "" {
-		s.WriteString(": " + n)
+	case n != "":
+		s.WriteString(": " + cut(n))
 	}
 	return s.String()
+}
+
+// cut shortens a text for a line.
+func cut(s string) string {
+	if len(s) > 160 {
+		return s[:160] + "…"
+	}
+	return s
 }
 
 // quote shows bytes in a line: as a string if they are text, else in
 // hexadecimal.
 func quote(p []byte) string {
-	const most = 48
-	cut := ""
-	if len(p) > most {
-		p, cut = p[:most], "…"
-	}
-	for _, c := range p {
+	const most = 72
+	for _, c := range p[:min(len(p), most)] {
 		if (c < ' ' || c > '~') && c != '\n' && c != '\t' {
-			return fmt.Sprintf("%x%s", p[:min(len(p), 16)], map[bool]string{true: "…"}[len(p) > 16 || cut != ""])
+			if len(p) > 16 {
+				return fmt.Sprintf("%x…", p[:16])
+			}
+			return fmt.Sprintf("%x", p)
 		}
 	}
-	return fmt.Sprintf("%q%s", p, cut)
+	if len(p) > most {
+		return fmt.Sprintf("%q…", p[:most])
+	}
+	return fmt.Sprintf("%q", p)
+}
+
+// derived says whether a place is in a table that no rule has to look at.
+func derived(p *place) bool {
+	f := p.part()
+	if p.container().Kind == compare.Ar && (f.Name == "/" || f.Name == "/SYM64/" || strings.HasPrefix(f.Name, "__.SYMDEF")) {
+		return true
+	}
+	if f.Kind != compare.Section {
+		return false
+	}
+	for _, s := range []string{"[", ".symtab", ".shstrtab", ".dynsym", ".rel", ".eh_frame", ".gcc_except_table", ".got", ".hash", ".gnu.hash", ".reloc", ".pdata"} {
+		if strings.HasPrefix(f.Name, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // consequence says whether a place follows from others in its file: code that
@@ -172,21 +182,36 @@ func quote(p []byte) string {
 func consequence(p *place) bool {
 	f := p.part()
 	switch f.Kind {
+	case compare.Symbols, compare.Unit, compare.Debug:
+		return true
 	case compare.Section:
-		n := f.Name
-		for _, s := range []string{"[", ".text", ".debug_", ".symtab", ".strtab", ".rel", ".got", ".eh_frame", ".gcc_except_table",
-			".note.gnu.build-id", ".gnu", ".dyn", ".hash", ".init_array", ".fini_array", ".data.rel.ro", ".tdata", ".llvmbc", ".group"} {
-			if strings.HasPrefix(n, s) {
+		for _, s := range []string{"[", ".text", ".debug_", ".symtab", ".strtab", ".shstrtab", ".rel", ".got", ".eh_frame", ".gcc_except_table", ".plt",
+			".note.gnu.build-id", ".gnu", ".dyn", ".hash", ".init_array", ".fini_array", ".data.rel.ro", ".tdata", ".llvmbc", ".group",
+			".pdata", ".xdata", ".reloc", ".idata", ".edata", "code", "function", "type", "element", "export", "custom name", ".nv"} {
+			if strings.HasPrefix(f.Name, s) {
 				return true
 			}
 		}
+		// Numbers between strings: addresses and lengths.
+		return len(p.d.A) > 0 && len(p.d.B) > 0 && len(p.d.A) <= 8 && !textual(p.d.A) && len(p.chain) > 0
+	case compare.Rmeta:
+		return !textual(p.d.A)
 	case compare.JSON:
 		// A digest or a size in a manifest follows from the layers.
-		return strings.Contains(p.d.Path, "digest") || strings.HasSuffix(p.d.Path, "/size") || strings.Contains(p.d.Path, "diff_ids")
+		return strings.HasSuffix(p.path, "/digest") || strings.HasSuffix(p.path, "/size") || strings.Contains(p.path, "/diff_ids/")
 	}
 	switch f.Name {
-	case "/", "/SYM64/", "__.SYMDEF", "__.SYMDEF SORTED", "manifest", "index":
+	case "/", "/SYM64/", "__.SYMDEF", "__.SYMDEF SORTED", "manifest", "index", "manifest.json":
 		return true
 	}
 	return false
+}
+
+func textual(p []byte) bool {
+	for _, c := range p {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return len(p) > 0
 }

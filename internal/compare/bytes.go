@@ -180,6 +180,9 @@ func (c *run) ranges(f *Finding, path string, a, b blob) error {
 // by what both sides share, rightwards on each side on its own.
 func show(d *Difference, a, b blob, s span) error {
 	const left, right = 32, 32
+	if err := wide(d, a, b, s); err != nil {
+		return err
+	}
 	lead := make([]byte, min(left, s.off))
 	if _, err := a.r.ReadAt(lead, s.off-int64(len(lead))); err != nil && err != io.EOF {
 		return err
@@ -209,6 +212,35 @@ func show(d *Difference, a, b blob, s span) error {
 	}
 	d.B, err = side(b, s.lenB)
 	return err
+}
+
+const (
+	wideBefore = 64
+	wideAfter  = 320
+)
+
+// wide takes the bytes around a range.
+func wide(d *Difference, a, b blob, s span) error {
+	d.WideAt = int(min(wideBefore, s.off))
+	for _, x := range []struct {
+		blob
+		out *[]byte
+	}{{a, &d.WideA}, {b, &d.WideB}} {
+		from := s.off - int64(d.WideAt)
+		*x.out = make([]byte, max(0, min(int64(d.WideAt)+wideAfter, x.size-from)))
+		if _, err := x.r.ReadAt(*x.out, from); err != nil && err != io.EOF {
+			return err
+		}
+	}
+	return nil
+}
+
+// wideText is the same for two texts that differ from an offset on.
+func (d *Difference) wideText(a, b []byte) {
+	at := firstDiff(a[:min(len(a), len(b))], b[:min(len(a), len(b))])
+	from := max(0, at-wideBefore)
+	d.WideAt = at - from
+	d.WideA, d.WideB = a[from:min(len(a), at+wideAfter)], b[from:min(len(b), at+wideAfter)]
 }
 
 // isWord says whether a byte is a visible ASCII character.

@@ -83,6 +83,11 @@ type Difference struct {
 	// Before is how many bytes at the start of A and B are equal: the
 	// widening.
 	Before int `json:"before,omitempty"`
+	// Wide are the bytes around A and B, for who looks for causes: at most 64
+	// before the first difference, WideAt of them, and 320 from there on. They are
+	// not part of the data that is kept.
+	WideA, WideB []byte `json:"-"`
+	WideAt       int    `json:"-"`
 	// Count is the number of differing ranges (lines, members, strings) in the
 	// innermost part; counting stops at 1000.
 	Count int `json:"count"`

@@ -27,6 +27,7 @@ func (c *run) json(f *Finding, path string, a, b blob, depth int) error {
 			px, py := encodeJSON(x), encodeJSON(y)
 			d.Length = int64(len(px))
 			d.A, d.B, d.Before = cutBoth(px, py)
+			d.wideText(px, py)
 			f.Ranges = append(f.Ranges, d)
 		}
 		return count < maxCount

@@ -92,10 +92,15 @@ var hashes = regexp.MustCompile(`[0-9a-f]{8,}`)
 // rename finds the parts that only one side has and whose names differ in
 // nothing but a hash: from the key in A to that in B.
 func rename[T any](a, b []T, id func(T) key, inA map[key]bool, inB map[key]T) map[key]key {
-	mask := func(k key) string { return hashes.ReplaceAllString(k.name, "#") }
+	mask := func(k key) string {
+		if strings.HasPrefix(k.name, ".rodata.") { // compilers name the sections of constants by size, number or hash
+			return ".rodata.#"
+		}
+		return hashes.ReplaceAllString(k.name, "#")
+	}
 	byMask := map[string][]key{}
 	for _, p := range b {
-		if k := id(p); !inA[k] && hashes.MatchString(k.name) {
+		if k := id(p); !inA[k] && mask(k) != k.name {
 			byMask[mask(k)] = append(byMask[mask(k)], k)
 		}
 	}

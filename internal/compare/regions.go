@@ -80,9 +80,15 @@ func (c *run) data(f *Finding, path string, ra, rb region) error {
 
 // shifted fills in a leaf's ranges by its strings if data moved in it.
 func (c *run) shifted(f *Finding, path string, a, b blob) (bool, error) {
-	spans, _, err := c.spans(a, b, 1)
-	if err != nil || len(spans) == 0 || spans[0].lenA == spans[0].lenB && spans[0].lenA < longRange {
+	spans, count, err := c.spans(a, b, 1)
+	if err != nil || len(spans) == 0 {
 		return false, err
+	}
+	if s := spans[0]; s.lenA == s.lenB && s.lenA < longRange {
+		if count > 1 { // a few strings may have changed places
+			return false, c.sameWords(f, a, b)
+		}
+		return false, nil
 	}
 	return c.moved(f, path, a, b)
 }

@@ -11,11 +11,13 @@ import (
 // the strings that only one side has say more.
 
 const (
-	minString   = 6
-	maxMoved    = 32 << 20 // longer parts are not searched for strings
-	maxStrings  = 200      // of one side
-	longRange   = 256      // a range from which on the data may have moved
-	longestWord = 64 << 10
+	minString = 6
+	maxMoved  = 32 << 20 // longer parts are not searched for strings
+
+	maxReordered = 4 << 20 // likewise, for strings in another order
+	maxStrings   = 200     // of one side
+	longRange    = 256     // a range from which on the data may have moved
+	longestWord  = 64 << 10
 )
 
 // word is a printable run in a part.
@@ -28,23 +30,14 @@ type word struct {
 // moved fills in a leaf's ranges by its strings. It gives false if it found
 // nothing to say.
 func (c *run) moved(f *Finding, path string, a, b blob) (bool, error) {
-	if a.size > maxMoved || b.size > maxMoved {
-		return false, nil
-	}
-	pa, err := io.ReadAll(a.reader())
-	if err != nil {
+	wa, wb, err := c.allWords(a, b)
+	if err != nil || wa == nil || wb == nil {
 		return false, err
 	}
-	pb, err := io.ReadAll(b.reader())
-	if err != nil {
-		return false, err
-	}
-	if err := c.ctx.Err(); err != nil {
-		return false, err
-	}
-	seed := maphash.MakeSeed()
-	wa, wb := words(pa, seed), words(pb, seed)
 	onlyA, onlyB := without(wa, wb), without(wb, wa)
+	if len(onlyA) == 0 && len(onlyB) == 0 {
+		f.reordered(wa, wb)
+	}
 	if len(onlyA) == 0 || len(onlyB) == 0 {
 		return false, nil
 	}
@@ -55,9 +48,58 @@ func (c *run) moved(f *Finding, path string, a, b blob) (bool, error) {
 		d := Difference{Offset: int64(p[0].off + at), Length: int64(len(p[0].text) - at), Count: max(len(onlyA), len(onlyB)), SizeA: a.size, SizeB: b.size}
 		d.Path = fmt.Sprintf("%s+%#x", path, d.Offset)
 		d.A, d.B, d.Before = cutBoth(p[0].text, p[1].text)
+		d.wideText(p[0].text, p[1].text)
 		f.Ranges = append(f.Ranges, d)
 	}
 	return len(pairs) > 0, nil
+}
+
+// sameWords finds out whether only the order of the strings differs.
+func (c *run) sameWords(f *Finding, a, b blob) error {
+	if a.size > maxReordered {
+		return nil
+	}
+	wa, wb, err := c.allWords(a, b)
+	if err == nil && len(without(wa, wb)) == 0 && len(without(wb, wa)) == 0 {
+		f.reordered(wa, wb)
+	}
+	return err
+}
+
+// allWords reads both parts' printable runs; nil if they are too long.
+func (c *run) allWords(a, b blob) (wa, wb []word, err error) {
+	if a.size > maxMoved || b.size > maxMoved {
+		return nil, nil, nil
+	}
+	pa, err := io.ReadAll(a.reader())
+	if err != nil {
+		return nil, nil, err
+	}
+	pb, err := io.ReadAll(b.reader())
+	if err != nil {
+		return nil, nil, err
+	}
+	seed := maphash.MakeSeed()
+	return words(pa, seed), words(pb, seed), c.ctx.Err()
+}
+
+// orderOfStrings is the field of a part that has the same strings on both sides, in
+// another order.
+const orderOfStrings = "order of strings"
+
+// reordered says of a part whose strings are the same where their order first
+// differs.
+func (f *Finding) reordered(a, b []word) {
+	if len(a) != len(b) {
+		return
+	}
+	for i := range a {
+		if a[i].hash != b[i].hash {
+			show := func(w word) string { return fmt.Sprintf("%.60q", w.text) }
+			f.Fields = append(f.Fields, Field{orderOfStrings, show(a[i]), show(b[i])})
+			return
+		}
+	}
 }
 
 // words are the printable runs of a part.

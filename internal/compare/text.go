@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -48,6 +49,9 @@ func (c *run) lines(f *Finding, path string, a, b blob, _ int) error {
 	for endA > start && endB > start && bytes.Equal(la[endA-1], lb[endB-1]) {
 		endA, endB = endA-1, endB-1
 	}
+	if sameLines(la[start:endA], lb[start:endB]) {
+		f.Fields = append(f.Fields, Field{"order of lines", fmt.Sprintf("%.60q", la[start]), fmt.Sprintf("%.60q", lb[start])})
+	}
 	if endA-start != endB-start { // lines came or went: one range
 		d := lineDiff(path, start, bytes.Join(la[start:endA], nil), bytes.Join(lb[start:endB], nil), la, a, b)
 		d.Count = 1
@@ -69,12 +73,24 @@ func (c *run) lines(f *Finding, path string, a, b blob, _ int) error {
 	return nil
 }
 
+// sameLines says whether two texts have the same lines in another order.
+func sameLines(a, b [][]byte) bool {
+	if len(a) != len(b) || len(a) < 2 {
+		return false
+	}
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.SortFunc(a, bytes.Compare)
+	slices.SortFunc(b, bytes.Compare)
+	return slices.EqualFunc(a, b, bytes.Equal)
+}
+
 func lineDiff(path string, line int, a, b []byte, before [][]byte, ba, bb blob) Difference {
 	d := Difference{Path: fmt.Sprintf("%s:%d", path, line+1), Length: int64(len(a)), SizeA: ba.size, SizeB: bb.size}
 	for _, l := range before[:line] {
 		d.Offset += int64(len(l))
 	}
 	d.A, d.B, d.Before = cutBoth(a, b)
+	d.wideText(a, b)
 	return d
 }
 
