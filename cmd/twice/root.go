@@ -44,7 +44,20 @@ results are the same bits: binaries, rlibs, release archives and the image.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.Hintf(err, "`%s --help` lists the flags", cmd.CommandPath())
 	})
-	root.AddCommand(newVerify(&g), newBuild(&g), newDiff(&g), newInit(), newLock(&g), newFetch(&g), newBundle(&g), newPlan(&g), newRecipe(&g), newImage(&g), newNormalize(&g))
+	root.AddCommand(
+		newVerify(&g),
+		newBuild(&g),
+		newDiff(&g),
+		newInit(),
+		newLock(&g),
+		newFetch(&g),
+		newBundle(&g),
+		newPlan(&g),
+		newRecipe(&g),
+		newImage(&g),
+		newNormalize(&g),
+		newSBOM(&g),
+	)
 	return root
 }
 

@@ -71,7 +71,17 @@ type Plan struct {
 	CFlags            map[string]string // the project's own CFLAGS, CXXFLAGS, CFLAGS_<target>, … by name
 	RustSrc           bool              // rust-src is in the builder: rustc finds it, and would write its path
 	GitRepos          []GitRepo
+	Tree              bool // see AskTree
 	Inputs            Inputs
+}
+
+// AskTree is a plan that builds nothing: it asks Cargo, with the same inputs
+// and settings, for the packages that the build takes. It leaves two files,
+// /tree/normal and /tree/all: without and with what build scripts need.
+func (p *Plan) AskTree() *Plan {
+	t := *p
+	t.Tree = true
+	return &t
 }
 
 // GitRepo is a repository that Cargo.lock takes crates from.

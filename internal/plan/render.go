@@ -156,6 +156,25 @@ find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 `)
 	fmt.Fprintf(b, "map=\"%s\"\n", strings.Join(p.CArgs("$src", "$cargo_home"), " "))
 	fmt.Fprintf(b, "cd \"$src%s\"\numask \"$umask\"\n", slashed(p.Dir))
+	if p.Tree {
+		p.askTree(b)
+		return
+	}
+	p.runCargo(b, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
+	p.collect(b)
+}
+
+// askTree is cargo tree in the place of the build.
+func (p *Plan) askTree(b *strings.Builder) {
+	b.WriteString("mkdir /out/tree\n")
+	args := strings.Join(p.selection(), " ") + " --prefix depth --format '" + cargo.TreeFormat + "' > /out/tree/"
+	p.runCargo(b, "tree --frozen --edges normal "+args+"normal")
+	p.runCargo(b, "tree --frozen --edges normal,build "+args+"all")
+	b.WriteString("find /out -exec touch -h -d @0 {} +\ncd /\nrm -rf \"$src\" \"$cargo_home\"\n")
+}
+
+// runCargo runs cargo in the environment of the build.
+func (p *Plan) runCargo(b *strings.Builder, args string) {
 	b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups --no-new-privs $prefix env -i $extra \\\n")
 	b.WriteString("    PATH=\"$path\" HOME=\"$home\" USER=\"$user\" LOGNAME=\"$user\" LANG=\"$lang\" LC_ALL=\"$lc_all\" TZ=\"$tz\" \\\n")
 	b.WriteString("    CARGO_HOME=\"$cargo_home\" CARGO_TARGET_DIR=\"$src" + slashed(p.Dir) + "/target\" RUSTC_WRAPPER=\"$cargo_home/rustc\" \\\n")
@@ -163,8 +182,7 @@ find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 	for _, e := range p.BuildEnv() {
 		fmt.Fprintf(b, "    %s \\\n", e)
 	}
-	fmt.Fprintf(b, "    cargo build --frozen --jobs \"$jobs\" %s\n", strings.Join(p.CargoArgs(), " "))
-	p.collect(b)
+	fmt.Fprintf(b, "    cargo %s\n", args)
 }
 
 // CargoConfig is Cargo's configuration on a side: crates come from the vendor
@@ -228,7 +246,12 @@ func (p *Plan) CargoArgs() []string {
 	} else {
 		a = append(a, "--profile", p.Profile)
 	}
-	a = append(a, "--target", p.Triple)
+	return append(a, p.selection()...)
+}
+
+// selection says what is built: the arguments that cargo tree takes as well.
+func (p *Plan) selection() []string {
+	a := []string{"--target", p.Triple}
 	for _, x := range p.Packages {
 		a = append(a, "--package", x)
 	}
