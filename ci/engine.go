@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/craton-co/twice/ci/internal/dagger"
 	"github.com/craton-co/twice/internal/buildcontext"
@@ -58,8 +57,3 @@ func (e *engine) Name() string {
 
 // version of Twice: an engine builds a module from a tree without history.
 const version = "(devel)"
-
-func lastLines(s string, n int) string {
-	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
-}

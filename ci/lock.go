@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path"
 	"path/filepath"
 
@@ -28,7 +29,7 @@ func (m *Twice) Lock(
 	return m.Source.WithNewFile(path.Join(m.Path, lock.Name), text).Changes(m.Source), nil
 }
 
-func (m *Twice) relock(ctx context.Context, update []string) (string, error) {
+func (m *Twice) relock(ctx context.Context, update []string) (text string, err error) {
 	r, err := m.newRun(ctx)
 	if err != nil {
 		return "", err
@@ -46,6 +47,14 @@ func (m *Twice) relock(ctx context.Context, update []string) (string, error) {
 		return "", err
 	}
 	defer p.Close()
+	if err := r.takePrivate(ctx, p); err != nil {
+		return "", err
+	}
+	back, err := r.twice.lendDocker(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, back()) }()
 	l, err := p.Relock(ctx, r.tools, update)
 	if err != nil {
 		return "", err

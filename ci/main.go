@@ -32,6 +32,14 @@ type Twice struct {
 	Store *dagger.Directory
 	// +private
 	Mirrors []string
+	// +private
+	SSH *dagger.Socket
+	// +private
+	KnownHosts *dagger.File
+	// +private
+	GitCredentials *dagger.Secret
+	// +private
+	DockerConfig *dagger.Secret
 }
 
 func New(
@@ -63,6 +71,18 @@ func New(
 	// Where inputs may be had, KIND=URL each, KIND being crates, debian, snapshot, rust, cuda, git or registries
 	// +optional
 	mirrors []string,
+	// An SSH agent, for git dependencies by ssh: $SSH_AUTH_SOCK
+	// +optional
+	ssh *dagger.Socket,
+	// The keys of the hosts that are spoken to over SSH: ~/.ssh/known_hosts
+	// +optional
+	knownHosts *dagger.File,
+	// Logins for git dependencies by https, as git stores them: https://USER:TOKEN@HOST, one a line
+	// +optional
+	gitCredentials *dagger.Secret,
+	// Logins for base images, and for publish: a config.json of Docker's
+	// +optional
+	dockerConfig *dagger.Secret,
 ) (*Twice, error) {
 	if source == nil {
 		// What cargo leaves behind at the usual places is big, and tracked by
@@ -82,7 +102,10 @@ func New(
 			path = "examples/tensor-wasm"
 		}
 	}
-	return &Twice{Source: source, Path: path, Config: config, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors}, nil
+	return &Twice{
+		Source: source, Path: path, Config: config, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors,
+		SSH: ssh, KnownHosts: knownHosts, GitCredentials: gitCredentials, DockerConfig: dockerConfig,
+	}, nil
 }
 
 // isTwice tells whether a repository is Twice's own.

@@ -22,7 +22,7 @@ func (m *Twice) Publish(
 	ctx context.Context,
 	// Where to: registry/name:tag
 	address string,
-	// Who logs in
+	// Who logs in, if not whom --docker-config has
 	// +optional
 	username string,
 	// The password, or a token
@@ -31,7 +31,7 @@ func (m *Twice) Publish(
 	// The registry as a service, for one that only the caller reaches: tcp://localhost:5000
 	// +optional
 	registry *dagger.Service,
-) (string, error) {
+) (name string, err error) {
 	to, err := publish.ParseAddress(address)
 	if err != nil {
 		return "", failure(err)
@@ -40,6 +40,12 @@ func (m *Twice) Publish(
 	if err != nil {
 		return "", failure(err)
 	}
+	opt.Docker = m.DockerConfig != nil
+	back, err := m.lendDocker(ctx)
+	if err != nil {
+		return "", failure(err)
+	}
+	defer func() { err = errors.Join(err, back()) }()
 	if err := publish.Check(ctx, to, opt); err != nil { // before the builds, not after
 		return "", failure(err)
 	}
@@ -58,7 +64,7 @@ func (m *Twice) Publish(
 	if err != nil {
 		return "", failure(err)
 	}
-	name, err := publish.Image(ctx, r.tools.Store, img, to, opt)
+	name, err = publish.Image(ctx, r.tools.Store, img, to, opt)
 	return name, failure(err)
 }
 
@@ -81,8 +87,7 @@ func (r *run) publishes(ctx context.Context, opt verify.Options) error {
 // publishable is the image of a verdict that allows publishing it.
 func (r *run) publishable(ctx context.Context, v *verdict.Verdict) (image.Image, error) {
 	if v.Word != verdict.Reproducible {
-		text, err := textOf(v)
-		return image.Image{}, errors.Join(errors.New(text), errors.New("nothing is published: "+last(v)), err)
+		return image.Image{}, v.Refusal("nothing is published")
 	}
 	size, err := r.tools.Store.Size(v.Image)
 	if err != nil {

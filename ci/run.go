@@ -12,9 +12,9 @@ import (
 
 	"github.com/craton-co/twice/ci/internal/dagger"
 	"github.com/craton-co/twice/internal/address"
-	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/inputs"
+	"github.com/craton-co/twice/internal/lastline"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/store"
@@ -109,8 +109,12 @@ func (r *run) compose(ctx context.Context, p *resolve.Project) (*inputs.Set, err
 	if err != nil {
 		return nil, err
 	}
+	private, err := r.private(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	r.locked = dag.TwiceInputs().Compose(req.Lock, req.CargoLock, req.Settings, dagger.TwiceInputsComposeOpts{
-		Bundle: byContent(r.twice.Bundle), Store: r.twice.Store, Mirrors: r.twice.Mirrors,
+		Bundle: byContent(r.twice.Bundle), Store: r.twice.Store, Private: private, Mirrors: r.twice.Mirrors,
 	})
 	n := 0
 	return inputs.Import(ctx, r.tools.Store, func(name string) (io.ReadCloser, error) {
@@ -166,18 +170,11 @@ func (progress) Done(step, result string, took time.Duration) {
 	fmt.Fprintf(os.Stderr, "%-9s %s (%.1f s)\n", step, result, took.Seconds())
 }
 
-// failure makes one text of an error and its hint: the engine shows the text,
-// and its last line is what a log ends with.
+// failure is err as the log of a call is to end with it.
 func failure(err error) error {
-	if err == nil {
-		return nil
-	}
 	var exec *dagger.ExecError
 	if errors.As(err, &exec) {
-		err = fmt.Errorf("%w\n%s", err, lastLines(exec.Stdout+exec.Stderr, 20))
+		return lastline.Exec(err, exec.Stdout, exec.Stderr)
 	}
-	if h := fault.HintOf(err); h != "" {
-		return fmt.Errorf("%w\nhint: %s", err, h)
-	}
-	return err
+	return lastline.Error(err)
 }

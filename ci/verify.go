@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"strings"
 
@@ -24,14 +22,10 @@ func (m *Twice) Verify(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", failure(err)
 	}
-	text, err := textOf(v)
-	if err != nil {
-		return "", err
-	}
 	if v.ExitCode() != 0 {
-		return "", errors.New(text + last(v))
+		return "", v.Refusal("")
 	}
-	return text, nil
+	return textOf(v)
 }
 
 // The verdict as a directory: verdict.txt, verdict.json and, below out, the first build's artefacts. A mismatch is no failure here
@@ -72,17 +66,6 @@ func (r *run) verify(ctx context.Context, opt verify.Options) (*verdict.Verdict,
 		v.Subject.Spec = "."
 	}
 	return v, nil
-}
-
-// last is the line that the log of a failed call ends with.
-func last(v *verdict.Verdict) string {
-	differ := 0
-	for _, a := range v.Artefacts {
-		if !a.Same {
-			differ++
-		}
-	}
-	return fmt.Sprintf("%s: %d of %d artefacts differ", v.Word, differ, len(v.Artefacts))
 }
 
 func textOf(v *verdict.Verdict) (string, error) {

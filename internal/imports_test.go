@@ -17,6 +17,8 @@ const module = "github.com/craton-co/twice/"
 // it. A new package has to be given its place here.
 var order = []string{
 	"internal/fault",
+	"internal/lastline",
+	"internal/credential",
 	"images",
 	"internal/store",
 	"internal/address",

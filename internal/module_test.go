@@ -74,6 +74,52 @@ func TestModulesPinTheSame(t *testing.T) {
 	}
 }
 
+// What the modules take of this one, they can build: an engine of which nothing
+// else is reachable adds no requirement.
+func TestModulesRequireWhatTheyTake(t *testing.T) {
+	for _, dir := range daggerModules {
+		have := requirements(t, filepath.Join(dir, "go.mod"))
+		sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var packages []string
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range f.Imports {
+				if p := strings.Trim(i.Path.Value, `"`); strings.HasPrefix(p, module+"internal/") || p == module+"images" {
+					packages = append(packages, p)
+				}
+			}
+		}
+		needs := run(t, "..", "go", append([]string{"list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}"}, packages...)...)
+		n := 0
+		for line := range strings.Lines(needs) {
+			m, version, ok := strings.Cut(strings.TrimSpace(line), " ")
+			if !ok {
+				continue
+			}
+			n++
+			if have[m] == "" {
+				t.Errorf("%s/go.mod does not require %s %s", dir, m, version)
+			}
+			if !strings.Contains(string(sums), m+" "+have[m]+" h1:") {
+				t.Errorf("%s/go.sum has no %s %s", dir, m, have[m])
+			}
+		}
+		if n == 0 {
+			t.Errorf("%s takes nothing of %v", dir, packages)
+		}
+	}
+}
+
 func requirements(t *testing.T, file string) map[string]string {
 	t.Helper()
 	var mod struct {
@@ -117,7 +163,7 @@ func checkable(t *testing.T, from string) string {
 	if err := os.MkdirAll(generated, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(generated, "dagger.gen.go"), aliases(t, sdkDir)+dependency(t, "../ci/inputs/main.go"))
+	write(t, filepath.Join(generated, "dagger.gen.go"), aliases(t, sdkDir)+dependency(t, "../ci/inputs/main.go", "../ci/inputs/private.go"))
 	write(t, filepath.Join(dir, "dagger.gen.go"), fmt.Sprintf("package main\n\nimport %q\n\nvar dag *dagger.Client\n\nfunc main() {}\n", module+"/internal/dagger"))
 	return dir
 }
@@ -172,46 +218,47 @@ func aliases(t *testing.T, sdkDir string) string {
 }
 
 // dependency is the client of ci/inputs, as Dagger derives it from the
-// function's signature: optional arguments are fields of a last one.
-func dependency(t *testing.T, source string) string {
+// functions' signatures: optional arguments are fields of a last one.
+func dependency(t *testing.T, sources ...string) string {
 	t.Helper()
-	fset := token.NewFileSet()
-	f, err := parser.ParseFile(fset, source, nil, parser.ParseComments|parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
-	comments := ast.NewCommentMap(fset, f, f.Comments)
-	var needed, optional []string
-	for _, d := range f.Decls {
-		fn, ok := d.(*ast.FuncDecl)
-		if !ok || fn.Name.Name != "Compose" {
-			continue
+	var b strings.Builder
+	b.WriteString("\ntype Client struct{ *sdk.Client }\n\ntype TwiceInputs struct{}\n\nfunc (*Client) TwiceInputs() *TwiceInputs { return nil }\n")
+	n := 0
+	for _, source := range sources {
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, source, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, p := range fn.Type.Params.List[1:] { // the first is the context
-			name, typ := p.Names[0].Name, strings.ReplaceAll(typeText(p.Type), "dagger.", "")
-			if slices.ContainsFunc(comments[p], func(c *ast.CommentGroup) bool { return strings.Contains(c.Text(), "+optional") }) {
-				optional = append(optional, strings.ToUpper(name[:1])+name[1:]+" "+typ)
-			} else {
-				needed = append(needed, name+" "+typ)
+		comments := ast.NewCommentMap(fset, f, f.Comments)
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv == nil || !fn.Name.IsExported() || typeText(fn.Recv.List[0].Type) != "*TwiceInputs" {
+				continue
 			}
+			n++
+			var needed, optional []string
+			for _, p := range fn.Type.Params.List[1:] { // the first is the context
+				name, typ := p.Names[0].Name, strings.ReplaceAll(typeText(p.Type), "dagger.", "")
+				if slices.ContainsFunc(comments[p], func(c *ast.CommentGroup) bool { return strings.Contains(c.Text(), "+optional") }) {
+					optional = append(optional, strings.ToUpper(name[:1])+name[1:]+" "+typ)
+				} else {
+					needed = append(needed, name+" "+typ)
+				}
+			}
+			if len(optional) == 0 {
+				t.Fatalf("%s: %s has no optional argument", source, fn.Name)
+			}
+			opts := "TwiceInputs" + fn.Name.Name + "Opts"
+			needed = append(needed, "opts ..."+opts)
+			fmt.Fprintf(&b, "\ntype %s struct {\n\t%s\n}\n\nfunc (*TwiceInputs) %s(%s) *Directory { return nil }\n",
+				opts, strings.Join(optional, "\n\t"), fn.Name, strings.Join(needed, ", "))
 		}
 	}
-	if len(needed) == 0 || len(optional) == 0 {
-		t.Fatalf("%s: arguments %v and %v", source, needed, optional)
+	if n < 2 {
+		t.Fatalf("%v have %d functions", sources, n)
 	}
-	return fmt.Sprintf(`
-type Client struct{ *sdk.Client }
-
-type TwiceInputs struct{}
-
-func (*Client) TwiceInputs() *TwiceInputs { return nil }
-
-type TwiceInputsComposeOpts struct {
-	%s
-}
-
-func (*TwiceInputs) Compose(%s, opts ...TwiceInputsComposeOpts) *Directory { return nil }
-`, strings.Join(optional, "\n\t"), strings.Join(needed, ", "))
+	return b.String()
 }
 
 func typeText(e ast.Expr) string {

@@ -13,9 +13,9 @@ import (
 
 	"github.com/craton-co/twice/ci/inputs/internal/dagger"
 	"github.com/craton-co/twice/internal/address"
-	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/inputs"
+	"github.com/craton-co/twice/internal/lastline"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/store"
 )
@@ -39,24 +39,23 @@ func (*TwiceInputs) Compose(
 	// A bundle in a directory, or a store of Twice's
 	// +optional
 	store *dagger.Directory,
+	// What Private gave
+	// +optional
+	private *dagger.Directory,
 	// Mirrors, KIND=URL each
 	// +optional
 	mirrors []string,
 ) (*dagger.Directory, error) {
-	out, err := compose(ctx, inputs.Request{Lock: lock, CargoLock: cargoLock, Settings: settings}, bundle, store, mirrors)
+	out, err := compose(ctx, inputs.Request{Lock: lock, CargoLock: cargoLock, Settings: settings}, bundle, []*dagger.Directory{store, private}, mirrors)
 	if err != nil {
-		return nil, withHint(err)
+		return nil, lastline.Error(err)
 	}
 	return dag.CurrentModule().Workdir(out), nil
 }
 
 // compose returns the layout's place below the module's working directory.
-func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layout *dagger.Directory, mirrors []string) (string, error) {
-	work, err := os.MkdirTemp(".", "work-")
-	if err != nil {
-		return "", err
-	}
-	tools, err := newTools(work, mirrors)
+func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layouts []*dagger.Directory, mirrors []string) (string, error) {
+	work, tools, err := newTools(mirrors)
 	if err != nil {
 		return "", err
 	}
@@ -69,8 +68,11 @@ func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layou
 			return "", err
 		}
 	}
-	if layout != nil {
-		at := filepath.Join(work, "given")
+	for i, layout := range layouts {
+		if layout == nil {
+			continue
+		}
+		at := filepath.Join(work, fmt.Sprintf("given-%d", i))
 		if _, err := layout.Export(ctx, at); err != nil {
 			return "", fmt.Errorf("taking the store: %w", err)
 		}
@@ -82,27 +84,23 @@ func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layou
 	return out, req.Write(ctx, tools, out)
 }
 
-// newTools opens an empty store.
-func newTools(work string, mirrors []string) (resolve.Tools, error) {
+// newTools opens an empty store in a folder below the module's working
+// directory.
+func newTools(mirrors []string) (work string, tools resolve.Tools, err error) {
+	if work, err = os.MkdirTemp(".", "work-"); err != nil {
+		return "", tools, err
+	}
 	st, err := store.Open(filepath.Join(work, "store"))
 	if err != nil {
-		return resolve.Tools{}, err
+		return "", tools, err
 	}
 	m, err := address.ParseMirrors(mirrors)
 	if err != nil {
-		return resolve.Tools{}, err
+		return "", tools, err
 	}
 	r, err := address.New(m, os.Getenv)
 	if err != nil {
-		return resolve.Tools{}, err
+		return "", tools, err
 	}
-	return resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient()}}, nil
-}
-
-// withHint makes one text of an error and its hint: an engine shows the text.
-func withHint(err error) error {
-	if h := fault.HintOf(err); h != "" {
-		return fmt.Errorf("%w\nhint: %s", err, h)
-	}
-	return err
+	return work, resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient()}}, nil
 }

@@ -117,7 +117,7 @@ func (m *Remote) failure(err error) error {
 	case errors.As(err, &other):
 		return fault.Hint(answer{err}, otherBytes)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return fault.Hintf(answer{err}, "run `docker login %s` as a user who may read %s, or check the name", host, m.Name())
+		return fault.Hintf(answer{err}, "run `docker login %s` as a user who may read %s, or check the name; a call of the Dagger module takes the login as --docker-config", host, m.Name())
 	case status == http.StatusTooManyRequests:
 		return fault.Hintf(answer{err}, "%s limits how much it hands out: wait, run `docker login %[1]s`, or name a mirror in [mirrors.registries]", host)
 	case status == http.StatusNotFound:

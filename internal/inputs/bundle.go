@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/craton-co/twice/internal/base"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/image"
@@ -82,7 +83,7 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 	if err != nil {
 		return nil, err
 	}
-	files, err := bundledFiles(ctx, tools, p)
+	files, err := bundledFiles(ctx, tools, p, set)
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +104,9 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 		set.Git.Desc.Annotations = map[string]string{annotationGit: string(repos)}
 		roots = append(roots, set.Git.Desc)
 	}
-	for _, base := range slices.Sorted(maps.Keys(set.Runtimes)) {
-		if strings.Contains(base, "@") {
-			roots = append(roots, set.Runtimes[base].Desc)
+	for _, name := range slices.Sorted(maps.Keys(set.Runtimes)) {
+		if strings.Contains(name, "@") {
+			roots = append(roots, set.Runtimes[name].Desc)
 		}
 	}
 	return roots, nil
@@ -119,53 +120,80 @@ func toolchainImage(ctx context.Context, tools resolve.Tools, builder image.Imag
 }
 
 // bundledFiles writes the artifact.
-func bundledFiles(ctx context.Context, tools resolve.Tools, p *resolve.Project) (ocispec.Descriptor, error) {
+func bundledFiles(ctx context.Context, tools resolve.Tools, p *resolve.Project, set *Set) (ocispec.Descriptor, error) {
 	items, err := Items(tools, p)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	m := ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		ArtifactType: BundleType, Config: ocispec.DescriptorEmptyJSON, Layers: []ocispec.Descriptor{},
-	}
-	m.Config.Data = nil
-	seen := map[digest.Digest]bool{}
-	add := func(name string, d digest.Digest) error {
-		if seen[d] {
-			return nil
-		}
-		seen[d] = true
-		size, err := tools.Store.Size(d)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		m.Layers = append(m.Layers, ocispec.Descriptor{MediaType: FileType, Digest: d, Size: size,
-			Annotations: map[string]string{ocispec.AnnotationTitle: name}})
-		return nil
-	}
+	files := artifact{tools: tools}
+	annotations := map[string]string{}
 	if src := p.Source; src != nil && src.Kind == source.KindCrate {
 		d := digest.NewDigestFromEncoded(digest.SHA256, src.Checksum)
-		if err := add("crate "+src.Name+" "+src.Version, d); err != nil {
+		if err := files.add("crate "+src.Name+" "+src.Version, d); err != nil {
 			return ocispec.Descriptor{}, err
 		}
-		m.Annotations = map[string]string{annotationCrate: src.Name + " " + src.Version + " " + src.Checksum}
+		annotations[annotationCrate] = src.Name + " " + src.Version + " " + src.Checksum
 	}
 	for _, it := range items {
-		if err := add(it.Kind+" "+it.Name, it.Digest); err != nil {
+		if err := files.add(it.Kind+" "+it.Name, it.Digest); err != nil {
 			return ocispec.Descriptor{}, err
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(set.Runtimes)) {
+		if err := files.addIndex(name, set.Runtimes[name]); err != nil {
+			return ocispec.Descriptor{}, err
+		}
+	}
+	return files.put(ctx, annotations)
+}
+
+// artifact is a bundle's list of files, each of them in the store.
+type artifact struct {
+	tools resolve.Tools
+	files []ocispec.Descriptor
+}
+
+func (a *artifact) add(name string, d digest.Digest) error {
+	if slices.ContainsFunc(a.files, func(f ocispec.Descriptor) bool { return f.Digest == d }) {
+		return nil
+	}
+	size, err := a.tools.Store.Size(d)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	a.files = append(a.files, ocispec.Descriptor{MediaType: FileType, Digest: d, Size: size,
+		Annotations: map[string]string{ocispec.AnnotationTitle: name}})
+	return nil
+}
+
+// addIndex adds the index that a base image was chosen from, where its name in
+// twice.toml has that one's digest: no manifest of the image names it.
+func (a *artifact) addIndex(name string, im image.Image) error {
+	if d := im.Desc.Annotations[base.AnnotationIndex]; d != "" {
+		return a.add("index of "+name, digest.Digest(d))
+	}
+	return nil
+}
+
+// put writes the list into the store.
+func (a *artifact) put(ctx context.Context, annotations map[string]string) (ocispec.Descriptor, error) {
+	m := ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		ArtifactType: BundleType, Config: ocispec.DescriptorEmptyJSON, Layers: []ocispec.Descriptor{}, Annotations: annotations,
+	}
+	m.Config.Data = nil
+	m.Layers = append(m.Layers, a.files...)
 	slices.SortFunc(m.Layers, func(a, b ocispec.Descriptor) int {
 		return strings.Compare(a.Annotations[ocispec.AnnotationTitle]+a.Digest.String(), b.Annotations[ocispec.AnnotationTitle]+b.Digest.String())
 	})
-	if _, err := tools.Store.PutBytes(ctx, []byte("{}")); err != nil {
+	if _, err := a.tools.Store.PutBytes(ctx, []byte("{}")); err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	data, err := image.Marshal(m)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	d, err := tools.Store.PutBytes(ctx, data)
+	d, err := a.tools.Store.PutBytes(ctx, data)
 	return ocispec.Descriptor{MediaType: m.MediaType, ArtifactType: BundleType, Digest: d, Size: int64(len(data))}, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/plan"
@@ -40,11 +41,18 @@ func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project
 	if set.GitBuilder, err = compose.Builder(ctx, tools.Store, def, toolchain); err != nil {
 		return err
 	}
-	repos, err := repositories(ctx, tools, p, deps)
+	repos, err := repositories(ctx, tools, p.Lock, deps)
 	if err != nil {
 		return err
 	}
+	set.Git, set.GitRepos, err = pack(ctx, tools, repos)
+	return err
+}
+
+// pack composes an image of repositories, each in a folder of its own.
+func pack(ctx context.Context, tools resolve.Tools, repos []*repository) (image.Image, []plan.GitRepo, error) {
 	all := layer.NewTree()
+	var list []plan.GitRepo
 	var open []io.Closer
 	defer func() {
 		for _, c := range open {
@@ -54,19 +62,20 @@ func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project
 	for _, r := range repos {
 		t, done, err := source.GitBundleTree(ctx, resolve.GitCache(tools), r.refs)
 		if err != nil {
-			return fmt.Errorf("packing %s: %w", r.url, err)
+			return image.Image{}, nil, fmt.Errorf("packing %s: %w", r.url, err)
 		}
 		open = append(open, done)
 		folder := folderOf(r.url)
 		if err := addBelow(all, folder, t); err != nil {
-			return err
+			return image.Image{}, nil, err
 		}
-		set.GitRepos = append(set.GitRepos, plan.GitRepo{URL: r.url, Folder: folder})
+		list = append(list, plan.GitRepo{URL: r.url, Folder: folder})
 	}
-	if set.Git, err = compose.Scratch(ctx, tools.Store, all, layer.Zstd); err != nil {
-		return fmt.Errorf("composing the git layer: %w", err)
+	img, err := compose.Scratch(ctx, tools.Store, all, layer.Zstd)
+	if err != nil {
+		return image.Image{}, nil, fmt.Errorf("composing the git layer: %w", err)
 	}
-	return nil
+	return img, list, nil
 }
 
 // repository is one URL with every commit that is wanted from it.
@@ -77,7 +86,7 @@ type repository struct {
 
 // repositories fetches what isn't there yet, submodules included, and checks
 // each dependency's files against the lock.
-func repositories(ctx context.Context, tools resolve.Tools, p *resolve.Project, deps []cargo.GitDep) ([]*repository, error) {
+func repositories(ctx context.Context, tools resolve.Tools, l *lock.Lock, deps []cargo.GitDep) ([]*repository, error) {
 	var out []*repository
 	add := func(url string, ref source.GitRef) {
 		i := slices.IndexFunc(out, func(r *repository) bool { return r.url == url })
@@ -94,7 +103,7 @@ func repositories(ctx context.Context, tools resolve.Tools, p *resolve.Project, 
 		if err != nil {
 			return nil, err
 		}
-		if err := checkTree(ctx, tools, p.Lock, d); err != nil {
+		if err := checkTree(ctx, tools, l, d); err != nil {
 			return nil, err
 		}
 		add(d.URL, source.GitRef{Commit: d.Commit, Refs: d.Refs})

@@ -32,6 +32,9 @@ type Options struct {
 	// Username and Password log in; both empty: nobody does. The password
 	// appears in no error.
 	Username, Password string
+	// Docker says that without them the login is Docker's own for the registry,
+	// if it has one: see package base.
+	Docker bool
 	// At is where the registry is reached, host:port, if not under its own
 	// name. Other hosts that it refers to (for tokens, for blobs) are themselves.
 	At string
@@ -54,8 +57,12 @@ func ParseAddress(s string) (Address, error) {
 	}
 	t, err := name.NewTag(s, name.StrictValidation)
 	if err != nil {
-		if loose, err := name.NewTag(s); err == nil && loose.TagStr() == name.DefaultTag {
+		loose, wrong := name.NewTag(s)
+		if wrong == nil && loose.TagStr() == name.DefaultTag {
 			return Address{}, fault.Hint(fmt.Errorf("address %s lacks its registry or its tag", s), hint)
+		}
+		if wrong != nil { // of what lacks its tag, too, this says what else is wrong
+			err = wrong
 		}
 		return Address{}, fault.Hint(fmt.Errorf("address %q: %w", s, err), hint)
 	}
@@ -64,7 +71,10 @@ func ParseAddress(s string) (Address, error) {
 
 // Check finds out whether Image could push, before the work that leads there.
 func Check(ctx context.Context, to Address, opt Options) error {
-	auth, t := opt.connection(to)
+	auth, t, err := opt.connection(to)
+	if err != nil {
+		return err
+	}
 	defer t.CloseIdleConnections()
 	if err := remote.CheckPushPermission(to.tag, keychain{auth}, bound{ctx, t}); err != nil {
 		return explain(to, err, opt)
@@ -87,10 +97,26 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.RoundTripper.RoundTrip(r.WithContext(b.ctx))
 }
 
-func (opt Options) connection(to Address) (authn.Authenticator, *http.Transport) {
-	auth := authn.Anonymous
-	if opt.Username != "" || opt.Password != "" {
-		auth = &authn.Basic{Username: opt.Username, Password: opt.Password}
+// login is who pushes.
+func (opt Options) login(to Address) (authn.Authenticator, error) {
+	switch {
+	case opt.Username != "" || opt.Password != "":
+		return &authn.Basic{Username: opt.Username, Password: opt.Password}, nil
+	case opt.Docker:
+		auth, err := authn.DefaultKeychain.Resolve(to.tag.Context())
+		if err != nil { // a credential helper's words are not ours to repeat
+			return nil, fault.Hintf(fmt.Errorf("reading Docker's credentials for %s failed", to.tag.RegistryStr()),
+				"run `docker login %s`, which says what is wrong", to.tag.RegistryStr())
+		}
+		return auth, nil
+	}
+	return authn.Anonymous, nil
+}
+
+func (opt Options) connection(to Address) (authn.Authenticator, *http.Transport, error) {
+	auth, err := opt.login(to)
+	if err != nil {
+		return nil, nil, err
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	if opt.At != "" {
@@ -103,7 +129,7 @@ func (opt Options) connection(to Address) (authn.Authenticator, *http.Transport)
 		}
 		t.Proxy = nil
 	}
-	return auth, t
+	return auth, t, nil
 }
 
 // hostPort is the address that is dialled for a registry.
@@ -120,7 +146,10 @@ func hostPort(r name.Registry) string {
 
 // Image pushes img and returns its name by digest, name@sha256:…
 func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, opt Options) (string, error) {
-	auth, t := opt.connection(to)
+	auth, t, err := opt.connection(to)
+	if err != nil {
+		return "", err
+	}
 	defer t.CloseIdleConnections()
 	source, err := newPushed(blobs, img)
 	if err != nil {
@@ -150,6 +179,8 @@ func explain(to Address, err error, opt Options) error {
 	}
 	err = errors.New(text)
 	switch {
+	case refused.StatusCode == http.StatusUnauthorized && opt.Username == "" && opt.Docker:
+		return fault.Hintf(err, "it wants another login: Docker's configuration has none for %s that it takes", to.tag.RegistryStr())
 	case refused.StatusCode == http.StatusUnauthorized && opt.Username == "":
 		return fault.Hint(err, "it wants a login: give a user name and a password")
 	case refused.StatusCode == http.StatusUnauthorized:

@@ -169,6 +169,36 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// Without a user name the login may be Docker's, and it is named when it is
+// refused.
+func TestDockersLogin(t *testing.T) {
+	s := newServer(t)
+	s.refuse = login("bob", "right-word")
+	st, img := small(t)
+	to := parse(t, s.host+"/team/tool:1")
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	t.Setenv("DOCKER_CONFIG", dir)
+	for _, c := range []struct{ password, hint string }{{"right-word", ""}, {"wrong-word", "another login"}} {
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), fmt.Appendf(nil, `{"auths":{%q:{"username":"bob","password":%q}}}`, s.host, c.password), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Image(t.Context(), st, img, to, Options{Docker: true})
+		for _, err := range []error{err, Check(t.Context(), to, Options{Docker: true})} {
+			if (err == nil) != (c.hint == "") || !strings.Contains(fault.HintOf(err), c.hint) {
+				t.Errorf("error %v, hint %q", err, fault.HintOf(err))
+			}
+			if strings.Contains(fmt.Sprint(err, fault.HintOf(err)), "wrong-word") {
+				t.Errorf("the password is in %v", err)
+			}
+		}
+		// It is not used unasked.
+		if err := Check(t.Context(), to, Options{}); err == nil {
+			t.Error("Docker's login was used unasked")
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	s := newServer(t)
 	st, img := small(t)

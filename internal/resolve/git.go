@@ -16,10 +16,10 @@ import (
 func FetchGit(ctx context.Context, tools Tools, g cargo.GitDep) ([]source.GitRepo, error) {
 	got, err := source.FetchGit(ctx, source.GitOptions{
 		URL: g.URL, URLs: tools.Resolver.Git(g.URL), Commit: g.Commit, Dir: GitCache(tools),
-		Mirrors: tools.Resolver.Git, Offline: tools.Fetcher.Offline,
+		Mirrors: tools.Resolver.Git, Offline: tools.Fetcher.Offline, Bring: tools.BringGit,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("fetching git dependency %s at %.12s: %w", g.URL, g.Commit, err)
+		return nil, fmt.Errorf("git dependency at %.12s: %w", g.Commit, err)
 	}
 	return got, nil
 }

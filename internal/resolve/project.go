@@ -46,6 +46,8 @@ type Tools struct {
 	Store    *store.Store
 	Fetcher  *fetch.Fetcher
 	Resolver *address.Resolver
+
+	BringGit func(ctx context.Context, url, commit string) (dir string, err error) // see source.GitOptions.Bring; nil: git does
 }
 
 // Options say how the source is to be taken.

@@ -22,6 +22,11 @@ type GitOptions struct {
 	Dir     string                    // a bare repository: a cache of any number of repositories, made when missing
 	Mirrors func(url string) []string // where a submodule's URL may be had, the best first; nil: there
 	Offline bool                      // fetch nothing; an error if something is missing
+
+	// Bring, if not nil, is asked before git: it brings a commit of the
+	// repository at url to a repository on this machine, in dir, and leaves to
+	// git (dir is "") what it is not for.
+	Bring func(ctx context.Context, url, commit string) (dir string, err error)
 }
 
 // A GitRepo is a repository at a commit: what was asked for, or a submodule.
@@ -118,20 +123,56 @@ func (f *gitFetcher) fetch(ctx context.Context, places []string, commit string) 
 		if err := CheckGitURL(u); err != nil {
 			return err
 		}
-		err := f.fetchFrom(ctx, u, commit)
+		err := f.fetchAt(ctx, u, commit)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", redact(u), err))
+		if u != f.opt.URL { // which is named already
+			err = fmt.Errorf("%s: %w", redact(u), err)
+		}
+		errs = append(errs, err)
 	}
 	err := errors.Join(errs...)
 	if len(errs) == 0 {
 		return errors.New("no place to have it from")
 	}
+	if fault.HintOf(err) != "" {
+		return err
+	}
+	if wantsLogin(err) {
+		return fault.Hint(err, "it wants another login: git's own settings have to hold one, or in a call of the Dagger module --git-credentials")
+	}
 	return fault.Hintf(err, "`git ls-remote %s` shows what the repository has; credentials come from git's own settings", redact(places[len(places)-1]))
+}
+
+// wantsLogin tells a refused login, by what git says of it.
+func wantsLogin(err error) bool {
+	for _, text := range []string{"could not read Username", "could not read Password", "Authentication failed"} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// fetchAt fetches from one place, itself or by way of opt.Bring.
+func (f *gitFetcher) fetchAt(ctx context.Context, u, commit string) error {
+	if f.opt.Bring != nil {
+		dir, err := f.opt.Bring(ctx, u, commit)
+		if err != nil {
+			return err
+		}
+		if dir != "" {
+			if dir, err = filepath.Abs(dir); err != nil {
+				return err
+			}
+			u = fileURL(dir)
+		}
+	}
+	return f.fetchFrom(ctx, u, commit)
 }
 
 // fetchArgs leaves nothing to settings. A place may itself lack history; that

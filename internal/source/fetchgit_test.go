@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -258,6 +259,63 @@ func TestHostileTrees(t *testing.T) {
 		_, _, err = GitTree(context.Background(), up, commit)
 		if err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
 			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+// What somebody else brings is asked for by URL and commit, and is believed as
+// little as any other place.
+func TestBring(t *testing.T) {
+	up, commit := newRepo(t, "a", "a")
+	other, _ := newRepo(t, "b", "b")
+	t.Setenv("GIT_SSH_COMMAND", "false")
+	t.Chdir(filepath.Dir(up))
+	const url = "ssh://git@git.test/team/repo"
+	for name, c := range map[string]struct {
+		dir, want string
+		err       error
+	}{
+		"the repository":  {dir: up},
+		"a relative name": {dir: filepath.Base(up)},
+		"another":         {dir: other, want: "is in none of its branches"},
+		"an error":        {err: fault.Hint(errors.New("refused"), "try this"), want: "refused"},
+		"not for it":      {want: "Could not read from remote"},
+	} {
+		opt := GitOptions{URLs: []string{url}, Commit: commit, Dir: t.TempDir(), Bring: func(_ context.Context, u, id string) (string, error) {
+			if u != url || id != commit {
+				t.Errorf("asked for %s at %s", u, id)
+			}
+			return c.dir, c.err
+		}}
+		_, err := FetchGit(t.Context(), opt)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.err != nil && fault.HintOf(err) != "try this" {
+			t.Errorf("%s: hint %q", name, fault.HintOf(err))
+		}
+	}
+}
+
+func TestOverSSH(t *testing.T) {
+	for u, want := range map[string]bool{
+		"ssh://git@git.test/team/repo": true, "ssh://git.test:2222/repo": true, "git@git.test:team/repo": true, "git.test:team/repo": true,
+		"https://git.test/team/repo": false, "http://git.test:80/repo": false, "file:///srv/repo": false, "git://git.test/repo": false, "/srv/repo": false, "": false,
+	} {
+		if got := OverSSH(u); got != want {
+			t.Errorf("OverSSH(%q) = %v", u, got)
+		}
+	}
+}
+
+func TestHasCommit(t *testing.T) {
+	dir, commit := newRepo(t, "a", "a")
+	if !HasCommit(t.Context(), dir, commit) {
+		t.Error("a commit is not found")
+	}
+	for _, id := range []string{gitRun(t, dir, "rev-parse", "HEAD:a"), strings.Repeat("1", 40), "HEAD", "--help"} {
+		if HasCommit(t.Context(), dir, id) {
+			t.Errorf("%s is said to be a commit", id)
 		}
 	}
 }

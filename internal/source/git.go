@@ -158,6 +158,11 @@ func (r repo) has(ctx context.Context, commit string) bool {
 	return err == nil && kind == "commit"
 }
 
+// HasCommit says whether the repository in dir has a commit.
+func HasCommit(ctx context.Context, dir, commit string) bool {
+	return isCommit(commit) && repo{dir}.has(ctx, commit)
+}
+
 // A commit is what a commit object says.
 type commit struct {
 	time    int64

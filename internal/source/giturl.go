@@ -72,6 +72,14 @@ func public(s string) string {
 	return u.String()
 }
 
+// OverSSH tells whether git asks a repository's URL by way of ssh.
+func OverSSH(s string) bool {
+	if strings.Contains(s, "://") {
+		return strings.HasPrefix(s, "ssh://")
+	}
+	return scpURL.MatchString(s)
+}
+
 // redact takes the password out of a URL.
 func redact(s string) string {
 	u, err := url.Parse(s)

@@ -1,0 +1,211 @@
+package credential
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/source"
+)
+
+func lend(t *testing.T, l Logins) (back func() error) {
+	t.Helper()
+	t.Setenv("HOME", t.TempDir()) // nobody's own login
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("REGISTRY_AUTH_FILE", "")
+	back, err := l.Lend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = back() })
+	return back
+}
+
+func TestDocker(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", "/before")
+	text := fmt.Sprintf(`{"auths":{"registry.test":{"auth":%q},"helped.test":{}},"credHelpers":{"helped.test":"cloud"},"HttpHeaders":{"X":"y"}}`,
+		base64.StdEncoding.EncodeToString([]byte("bob:right-word")))
+	back := lend(t, Logins{Docker: text})
+	dir := os.Getenv("DOCKER_CONFIG")
+	for name, want := range map[string]fs.FileMode{"": 0o700 | fs.ModeDir, "config.json": 0o600} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode() != want {
+			t.Errorf("%q: %v, %v", name, info.Mode(), err)
+		}
+	}
+	for host, want := range map[string]string{"registry.test": "bob right-word", "other.test": " ", "helped.test": " "} {
+		reg, err := name.NewRegistry(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := authn.DefaultKeychain.Resolve(reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := a.Authorization()
+		if got := c.Username + " " + c.Password; err != nil || got != want {
+			t.Errorf("%s: %q, %v", host, got, err)
+		}
+	}
+	if err := back(); err != nil {
+		t.Error(err)
+	}
+	if got := os.Getenv("DOCKER_CONFIG"); got != "/before" {
+		t.Errorf("DOCKER_CONFIG is %s after", got)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dir, err)
+	}
+}
+
+// git logs in at the host of the line and says clearly when it can't.
+func TestGit(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("no git on this machine")
+	}
+	backend := gitBackend(t)
+	root, commit := newRepository(t)
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, p, _ := r.BasicAuth()
+		if u != "bob" || p != "right-word" {
+			if u != "" {
+				asked++
+			}
+			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		(&cgi.Handler{Path: backend, Env: []string{
+			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+		}, InheritEnv: []string{"PATH"}}).ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	with := func(login string) string { return strings.Replace(srv.URL, "://", "://"+login+"@", 1) }
+	fetch := func() error {
+		_, err := source.FetchGit(t.Context(), source.GitOptions{URLs: []string{srv.URL + "/repo"}, Commit: commit, Dir: t.TempDir()})
+		return err
+	}
+	back := lend(t, Logins{Git: "# of the lab\n\n" + with("bob:right-word") + "\n"})
+	file := filepath.Join(filepath.Dir(os.Getenv("GIT_CONFIG_GLOBAL")), "git-credentials")
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if err := fetch(); err != nil {
+		t.Error(err)
+	}
+	if err := back(); err != nil {
+		t.Error(err)
+	}
+	if err := fetch(); err == nil || !strings.Contains(fault.HintOf(err), "login") {
+		t.Errorf("without a login: %v; hint %q", err, fault.HintOf(err))
+	}
+	lend(t, Logins{Git: with("bob:wrong-word")})
+	for range 2 { // it is not forgotten after the first time
+		err := fetch()
+		if err == nil || !strings.Contains(err.Error(), "Authentication failed") {
+			t.Errorf("with a wrong login: %v", err)
+		}
+		if strings.Contains(fmt.Sprint(err, fault.HintOf(err)), "wrong-word") {
+			t.Errorf("the password is in %v", err)
+		}
+	}
+	if asked == 0 {
+		t.Error("no login was tried")
+	}
+	lend(t, Logins{Git: "https://bob:right-word@elsewhere.test"})
+	asked = 0
+	if err := fetch(); err == nil || asked != 0 {
+		t.Errorf("a login of another host: %v, tried %d times", err, asked)
+	}
+}
+
+func gitBackend(t *testing.T) string {
+	t.Helper()
+	dir, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(strings.TrimSpace(string(dir)), "git-http-backend")
+}
+
+func newRepository(t *testing.T) (root, commit string) {
+	t.Helper()
+	root = t.TempDir()
+	at := filepath.Join(root, "repo")
+	git := func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-C", at, "-c", "user.name=a", "-c", "user.email=a@example.org"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if err := os.Mkdir(at, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	git("init", "-q")
+	if err := os.WriteFile(filepath.Join(at, "file"), []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	git("add", "file")
+	git("commit", "-q", "-m", "first")
+	return root, git("rev-parse", "HEAD")
+}
+
+// What is not a login is refused, and not repeated.
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		l    Logins
+		want string
+	}{
+		{Logins{Docker: "hidden-word"}, "not what Docker writes"},
+		{Logins{Docker: `{"auths":"hidden-word"}`}, "not what Docker writes"},
+		{Logins{Docker: `{"hidden-word":1}`}, "has no login"},
+		{Logins{Docker: `{"auths":{"registry.test":{}}}`}, "has no login"},
+		{Logins{Docker: `{"auths":{"registry.test":{}},"credsStore":"desktop"}`}, "credential helper"},
+		{Logins{Git: "\nhidden-word"}, "line 2 of the git credentials"},
+		{Logins{Git: "https://hidden-word@git.test"}, "line 1 of the git credentials"},
+		{Logins{Git: "ssh://git:hidden-word@git.test"}, "line 1 of the git credentials"},
+		{Logins{Git: "https://u:hidden-word%zz@git.test"}, "line 1 of the git credentials"},
+		{Logins{Git: "# nothing\n"}, "are empty"},
+	} {
+		back, err := c.l.Lend()
+		if err == nil {
+			_ = back()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) || fault.HintOf(err) == "" {
+			t.Errorf("%s: error %v, hint %q", c.want, err, fault.HintOf(err))
+		}
+		if strings.Contains(fmt.Sprint(err, fault.HintOf(err)), "hidden-word") {
+			t.Errorf("%v holds the text", err)
+		}
+	}
+}
+
+func TestNone(t *testing.T) {
+	t.Setenv("GIT_CONFIG_GLOBAL", "/mine")
+	back, err := Logins{}.Lend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := os.Getenv("GIT_CONFIG_GLOBAL"); got != "/mine" {
+		t.Errorf("GIT_CONFIG_GLOBAL is %s", got)
+	}
+	if err := back(); err != nil {
+		t.Error(err)
+	}
+}

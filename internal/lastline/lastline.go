@@ -1,0 +1,58 @@
+// Package lastline makes of errors the text that the log of a call
+// ends with, for engines that show an error's text and nothing else, and for
+// people who read the end of a log first. The last line says what happened and
+// what to do:
+//
+//	pushing to …: the registry answers 401 Unauthorized; hint: it wants a login: …
+//
+// More, where there is more, stands above it.
+package lastline
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/craton-co/twice/internal/fault"
+)
+
+const sep = "; hint: "
+
+// trace is what an engine adds to the errors of its own calls.
+var trace = regexp.MustCompile(` ?\[traceparent:[0-9a-f-]+\]`)
+
+// Error is err with its hint in the text, which ends without a line feed. A nil
+// err stays nil.
+func Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimRight(trace.ReplaceAllString(err.Error(), ""), " \n")
+	if h := fault.HintOf(err); h != "" {
+		text += sep + h
+	}
+	return &told{err, text}
+}
+
+// Exec is Error for a command that failed: the last of what it printed stands
+// above.
+func Exec(err error, stdout, stderr string) error {
+	if printed := lines(stdout+stderr, 20); err != nil && printed != "" {
+		return &told{err, printed + "\n" + Error(err).Error()}
+	}
+	return Error(err)
+}
+
+// told is an error with another text.
+type told struct {
+	error
+	text string
+}
+
+func (t *told) Error() string { return t.text }
+func (t *told) Unwrap() error { return t.error }
+
+// lines are the last n of s.
+func lines(s string, n int) string {
+	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-n):], "\n")
+}
