@@ -47,6 +47,7 @@ var order = []string{
 	"internal/scan",
 	"internal/compare",
 	"internal/cause",
+	"internal/bisect",
 	"internal/verdict",
 	"internal/artefact",
 	"internal/verify",

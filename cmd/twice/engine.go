@@ -80,6 +80,7 @@ type builder struct {
 	mu      sync.Mutex
 	streams map[string]chan *client.SolveStatus // by side; made before the display starts
 	shown   chan struct{}
+	over    bool // the display has ended
 }
 
 // sides announces the sides whose builds will be shown together.
@@ -109,7 +110,7 @@ func (b *builder) finish() {
 		close(c)
 	}
 	<-b.shown
-	b.shown = nil
+	b.shown, b.over = nil, true
 	b.progress.pause(false)
 }
 
@@ -119,14 +120,21 @@ func (b *builder) Close() error {
 	return b.Engine.Close()
 }
 
-// Build implements verify.Builder.
+// Build implements verify.Builder. A side that was not announced ends the
+// display and is built without one.
 func (b *builder) Build(ctx context.Context, job verify.Job) error {
+	stream, ok := b.streams[job.Side.Name]
+	if !ok {
+		b.finish()
+	}
 	status := make(chan *client.SolveStatus)
 	forwarded := make(chan struct{})
 	go func() {
 		defer close(forwarded)
 		for s := range status {
-			b.streams[job.Side.Name] <- s
+			if ok {
+				stream <- s
+			}
 		}
 	}()
 	err := b.Run(ctx, engine.Job{
@@ -143,7 +151,7 @@ func (b *builder) explain(err error) error {
 	if !errors.As(err, &step) {
 		return err
 	}
-	if b.progress.mode == engine.Quiet {
+	if b.progress.mode == engine.Quiet || b.over {
 		err = &outputError{err, step.Tail(20)}
 	}
 	return fault.Hint(err, "the step's last lines are above; `twice plan` shows what ran")

@@ -55,12 +55,12 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
 	var code exitError
 	if errors.As(err, &code) {
 		return int(code)
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
 	printError(err)
 	return 2

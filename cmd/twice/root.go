@@ -58,6 +58,7 @@ results are the same bits: binaries, rlibs, release archives and the image.`,
 		newNormalize(&g),
 		newSBOM(&g),
 	)
+	root.AddCommand(newBisect(&g))
 	return root
 }
 

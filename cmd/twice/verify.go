@@ -53,14 +53,69 @@ func (s *sourceFlags) options(g *global) resolve.Options {
 	return o
 }
 
+// verifyFlags are those of the commands that build twice.
+type verifyFlags struct {
+	src    sourceFlags
+	eng    engineFlags
+	vary   string
+	fresh  bool
+	jobs   int
+	runs   int
+	output string
+}
+
+func (v *verifyFlags) add(cmd *cobra.Command) {
+	v.src.add(cmd)
+	v.eng.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&v.vary, "vary", "all", "what the second build changes: all, none, or names with commas")
+	f.BoolVar(&v.fresh, "fresh", false, "build even if the verdict is known")
+	f.IntVarP(&v.jobs, "jobs", "j", 0, "cargo's jobs in the first build; default: one for each processor")
+	f.StringVarP(&v.output, "output", "o", "", "directory that receives the first build's artefacts")
+	f.IntVar(&v.runs, "runs", 0, "when explaining, repeat so often what decides; default: 3 times a build that differs with nothing varied")
+}
+
+func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) (verify.Options, error) {
+	axes, err := plan.ParseAxes(v.vary)
+	if err != nil {
+		return verify.Options{}, err
+	}
+	if v.runs < 0 || v.runs > 1000 {
+		return verify.Options{}, fmt.Errorf("--runs %d: a number from 1 to 1000 is wanted", v.runs)
+	}
+	return verify.Options{
+		Spec: spec(args), Resolve: v.src.options(g), Vary: axes, Fresh: v.fresh, Jobs: v.jobs, Engine: v.eng.addr,
+		Keep: v.output, Version: fullVersion(), Explain: explain, Runs: v.runs,
+	}, nil
+}
+
+// run gives the verdict. One whose explanation was cut off is a verdict too.
+func (v *verifyFlags) run(cmd *cobra.Command, g *global, opt verify.Options) error {
+	reached, err := withRunner(cmd.Context(), g, &v.eng, []string{"A", "B"}, func(r *verify.Runner) (*verdict.Verdict, error) {
+		return r.Verify(cmd.Context(), opt)
+	})
+	if reached == nil {
+		return err
+	}
+	if err := printVerdict(os.Stdout, g, reached); err != nil {
+		return err
+	}
+	if err != nil {
+		if cmd.Context().Err() != nil {
+			err = context.Cause(cmd.Context())
+		}
+		printError(err)
+	}
+	if code := reached.ExitCode(); code != 0 {
+		return exitError(code)
+	}
+	return nil
+}
+
 func newVerify(g *global) *cobra.Command {
 	var (
-		src    sourceFlags
-		eng    engineFlags
-		vary   string
-		fresh  bool
-		jobs   int
-		output string
+		flags   verifyFlags
+		explain explainFlag
 	)
 	cmd := &cobra.Command{
 		Use:   "verify [SOURCE]",
@@ -74,39 +129,80 @@ SOURCE is a directory (default: this one), crate:NAME@VERSION, or
 git+URL#COMMIT. The exit status is 0 when the builds agree, 1 when they differ,
 2 when no verdict was reached.
 
+A mismatch is explained as twice bisect does, by building again, if that takes
+less than a minute; --explain does it always, --explain=never not at all.
+
 A verdict that was reached before, for the same inputs and settings, is printed
 again without building; --fresh builds.`,
 		Example: "  twice verify crate:ripgrep@15.1.0",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	src.add(cmd)
-	eng.add(cmd)
-	f := cmd.Flags()
-	f.StringVar(&vary, "vary", "all", "what the second build changes: all, none, or names with commas")
-	f.BoolVar(&fresh, "fresh", false, "build even if the verdict is known")
-	f.IntVarP(&jobs, "jobs", "j", 0, "cargo's jobs in the first build; default: one for each processor")
-	f.StringVarP(&output, "output", "o", "", "directory that receives the first build's artefacts")
+	flags.add(cmd)
+	explain.how = verify.Quick
+	cmd.Flags().Var(&explain, "explain", "find out which axes a mismatch depends on: always, never, or quick, if that takes less than a minute")
+	cmd.Flags().Lookup("explain").NoOptDefVal = "always"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		axes, err := plan.ParseAxes(vary)
+		opt, err := flags.options(g, args, explain.how)
 		if err != nil {
 			return err
 		}
-		opt := verify.Options{Spec: spec(args), Resolve: src.options(g), Vary: axes, Fresh: fresh, Jobs: jobs, Engine: eng.addr, Keep: output, Version: fullVersion()}
-		v, err := withRunner(cmd.Context(), g, &eng, []string{"A", "B"}, func(r *verify.Runner) (*verdict.Verdict, error) {
-			return r.Verify(cmd.Context(), opt)
-		})
-		if err != nil {
-			return err
-		}
-		if err := printVerdict(os.Stdout, g, v); err != nil {
-			return err
-		}
-		if code := v.ExitCode(); code != 0 {
-			return exitError(code)
-		}
-		return nil
+		return flags.run(cmd, g, opt)
 	}
 	return cmd
+}
+
+func newBisect(g *global) *cobra.Command {
+	var flags verifyFlags
+	cmd := &cobra.Command{
+		Use:   "bisect [SOURCE]",
+		Short: "verify, and find out by building again what a mismatch depends on",
+		Long: `Bisect verifies, and if the builds differ it builds again with halves of what
+was varied, until it is known which of it matters: "only build-path matters".
+One axis of 14 is found by at most 5 more builds. Several axes, axes that matter
+only together, and builds that differ with nothing varied are told apart.
+
+Only those of the project's builds are made again that differ. A verdict that
+is known is not reached again, and a search that was interrupted goes on where
+it stopped; --fresh starts from the beginning.
+
+The arguments and the exit status are verify's.`,
+		Example: "  twice bisect examples/mismatch/path",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	flags.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		opt, err := flags.options(g, args, verify.Always)
+		if err != nil {
+			return err
+		}
+		return flags.run(cmd, g, opt)
+	}
+	return cmd
+}
+
+// explainFlag says when a mismatch is bisected.
+type explainFlag struct{ how verify.Explain }
+
+var explanations = map[string]verify.Explain{"never": verify.Never, "quick": verify.Quick, "always": verify.Always}
+
+func (e *explainFlag) String() string {
+	for name, how := range explanations {
+		if how == e.how {
+			return name
+		}
+	}
+	return ""
+}
+
+func (e *explainFlag) Type() string { return "when" }
+
+func (e *explainFlag) Set(s string) error {
+	how, ok := explanations[s]
+	if !ok {
+		return fmt.Errorf("%q is not always, never or quick", s)
+	}
+	e.how = how
+	return nil
 }
 
 func spec(args []string) string {

@@ -67,10 +67,7 @@ type Build struct {
 // Collect makes the artefacts of one side of one build, in the order: binaries,
 // rlibs, archives, images.
 func Collect(ctx context.Context, tools resolve.Tools, b Build) ([]Artefact, error) {
-	prefix := ""
-	if len(b.Project.Config.Builds) > 1 {
-		prefix = b.Config.Name + "/"
-	}
+	prefix := b.prefix()
 	list, err := files(ctx, b.Out, prefix)
 	if err != nil {
 		return nil, err
@@ -89,6 +86,20 @@ func Collect(ctx context.Context, tools resolve.Tools, b Build) ([]Artefact, err
 		return nil, err
 	}
 	return slices.Concat(list, archives, images), nil
+}
+
+// Built are the artefacts that the build itself left: archives and images are
+// made of them and of the sources, and follow from them.
+func Built(ctx context.Context, b Build) ([]Artefact, error) {
+	return files(ctx, b.Out, b.prefix())
+}
+
+// prefix is what the build's binaries and rlibs are below.
+func (b Build) prefix() string {
+	if len(b.Project.Config.Builds) > 1 {
+		return b.Config.Name + "/"
+	}
+	return ""
 }
 
 // files hashes what is below bin and rlib.

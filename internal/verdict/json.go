@@ -76,6 +76,7 @@ func (v *Verdict) canonical() *Verdict {
 		c.Builds[i].Start = c.Builds[i].Start.UTC().Round(0)
 		c.Builds[i].Seconds = milliseconds(c.Builds[i].Seconds)
 	}
+	c.Bisection = v.Bisection.canonical()
 	c.Steps = append([]Step{}, v.Steps...)
 	for i := range c.Steps {
 		c.Steps[i].Seconds = milliseconds(c.Steps[i].Seconds)
@@ -108,6 +109,14 @@ func (v *Verdict) check() error {
 		}
 	default:
 		return fmt.Errorf("%q is not a verdict", string(v.Word))
+	}
+	if v.Bisection != nil {
+		if v.Word != Mismatch {
+			return errors.New("a bisection of no mismatch")
+		}
+		if err := v.Bisection.check(); err != nil {
+			return fmt.Errorf("bisection: %w", err)
+		}
 	}
 	for name, d := range map[string]interface{ Validate() error }{
 		"image": v.Image, "toolchain": v.Inputs.Toolchain, "builder": v.Inputs.Builder, "source": v.Inputs.Source,

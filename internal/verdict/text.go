@@ -44,6 +44,7 @@ func (v *Verdict) Text(w io.Writer, o TextOptions) error {
 			p.line("%s%s", label("report"), clean(v.Report))
 		}
 		p.differences(v)
+		p.bisection(v)
 	}
 	_, err := w.Write(p.out.Bytes())
 	return err

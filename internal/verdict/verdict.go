@@ -65,10 +65,13 @@ type Verdict struct {
 	Image    digest.Digest `json:"image,omitempty"`
 	Warnings []Warning     `json:"warnings,omitempty"`
 
-	Builds    []Build `json:"builds"`
-	Varied    []Axis  `json:"varied,omitempty"`
-	NotVaried []Axis  `json:"not_varied,omitempty"`
-	Steps     []Step  `json:"steps,omitempty"`
+	Builds []Build `json:"builds"`
+	// Bisection is what building again found out about a mismatch; nil if that
+	// was not done.
+	Bisection *Bisection `json:"bisection,omitempty"`
+	Varied    []Axis     `json:"varied,omitempty"`
+	NotVaried []Axis     `json:"not_varied,omitempty"`
+	Steps     []Step     `json:"steps,omitempty"`
 	// Engine says in one line what ran the builds: "embedded BuildKit v0.32.2, contained".
 	Engine string `json:"engine,omitempty"`
 	// Report is the path of the report that was written, as the user would type it.

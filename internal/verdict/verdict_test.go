@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	digest "github.com/opencontainers/go-digest"
 
+	"github.com/craton-co/twice/internal/bisect"
 	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/compare"
 )
@@ -125,6 +126,9 @@ func TestText(t *testing.T) {
 		{"mismatch", mismatch(), TextOptions{}},
 		{"mismatch-quiet", mismatch(), TextOptions{Quiet: true}},
 		{"mismatch-many", many, TextOptions{}},
+		{"bisected", bisected(&Bisection{Conclusion: bisect.Axes, Groups: [][]string{{"build-path"}}}), TextOptions{}},
+		{"bisected-verbose", bisected(&Bisection{Conclusion: bisect.Axes, Groups: [][]string{{"build-path"}}}), TextOptions{Verbose: true}},
+		{"bisected-partly", bisected(&Bisection{Conclusion: bisect.Unfinished, Stopped: "interrupted", Candidates: []string{"home", "user"}}), TextOptions{}},
 		{"no-verdict", failed, TextOptions{}},
 		{"hostile", hostile, TextOptions{}},
 	} {

@@ -62,7 +62,9 @@ func (r *Runner) recall(key digest.Digest) *verdict.Verdict {
 }
 
 func (r *Runner) remember(ctx context.Context, key digest.Digest, v *verdict.Verdict) error {
-	data, err := v.JSON()
+	fresh := *v
+	fresh.FromCache = nil
+	data, err := fresh.JSON()
 	if err != nil {
 		return fmt.Errorf("storing the verdict: %w", err)
 	}

@@ -60,6 +60,8 @@ type Options struct {
 	Jobs    int    // cargo's jobs on side A; 0: one for each processor
 	Engine  string // address of the engine that was asked for; "": the embedded one
 	Keep    string // directory that receives A's artefacts; "": none
+	Explain Explain
+	Runs    int    // how often a bisection repeats what decides; 0: see package bisect
 	Version string // of this program
 }
 
@@ -168,7 +170,8 @@ type side struct {
 	dir       string
 }
 
-// Verify builds twice and decides. An error means that no verdict was reached.
+// Verify builds twice and decides. With an error there is no verdict, or, if
+// there is one, its bisection was cut off.
 func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, error) {
 	prep, err := r.Prepare(ctx, opt)
 	if err != nil {
@@ -176,9 +179,10 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 	}
 	defer prep.Project.Close()
 	key := prep.verdictKey(opt)
+	var stored *verdict.Verdict
 	if !opt.Fresh && opt.Keep == "" {
-		if v := r.recall(key); v != nil {
-			return v, nil
+		if stored = r.recall(key); stored != nil && !opt.wanted(stored) {
+			return stored, nil
 		}
 	}
 	engine, err := r.Engine(ctx)
@@ -189,6 +193,9 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 	opt.Vary = slices.DeleteFunc(slices.Clone(opt.Vary), func(a plan.Axis) bool {
 		return slices.ContainsFunc(fixed, func(f plan.Unvaried) bool { return f.Name == string(a) })
 	})
+	if stored != nil {
+		return stored, r.explain(ctx, engine, prep, opt, stored, key)
+	}
 	sides, cleanup, err := r.sides(prep, opt, "A", "B")
 	if err != nil {
 		return nil, err
@@ -213,7 +220,10 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 			return nil, err
 		}
 	}
-	return v, r.remember(ctx, key, v)
+	if err := r.remember(ctx, key, v); err != nil || !opt.wanted(v) {
+		return v, err
+	}
+	return v, r.explain(ctx, engine, prep, opt, v, key)
 }
 
 // Build builds once, in the plain settings, and keeps the artefacts.
