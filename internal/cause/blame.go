@@ -55,6 +55,9 @@ func (x *explainer) blame(r *rule, p *place, c *Cause) {
 			if why != "" {
 				c.Proof = append(c.Proof, why)
 			}
+			if r.Fix == fixTime && c.Fix == fixTime {
+				c.Fix = fmt.Sprintf("read SOURCE_DATE_EPOCH in %s, or drop what is made of the time there", l.file)
+			}
 			x.stamper(r, s, c)
 			return
 		}

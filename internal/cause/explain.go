@@ -3,6 +3,7 @@ package cause
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -160,10 +161,16 @@ func quote(p []byte) string {
 	return fmt.Sprintf("%q", p)
 }
 
+// digestLike is a digest as a member of a document.
+var digestLike = regexp.MustCompile(`^"sha(256|512):[0-9a-f]{64}`)
+
 // derived says whether a place is in a table that no rule has to look at.
 func derived(p *place) bool {
 	f := p.part()
 	if p.container().Kind == compare.Ar && (f.Name == "/" || f.Name == "/SYM64/" || strings.HasPrefix(f.Name, "__.SYMDEF")) {
+		return true
+	}
+	if f.Kind == compare.JSON && digestLike.Match(p.d.A) && digestLike.Match(p.d.B) {
 		return true
 	}
 	if f.Kind != compare.Section {

@@ -104,7 +104,10 @@ func (s *Source) setEpoch(opt Options, t int64, from string) error {
 
 // FS is Tree as a file system, rooted at the tree's root: Dir names the
 // workspace's directory in it. It follows symbolic links.
-func (s *Source) FS() fs.FS { return newTreeFS(s.Tree) }
+func (s *Source) FS() fs.FS { return TreeFS(s.Tree) }
+
+// TreeFS are the files of a tree.
+func TreeFS(t *layer.Tree) fs.FS { return newTreeFS(t) }
 
 // Close drops the files that Tree reads from.
 func (s *Source) Close() error {

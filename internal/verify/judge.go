@@ -84,7 +84,8 @@ func (r *Runner) compare(ctx context.Context, prep *Prepared, a, b *side) ([]ver
 		}
 	}
 	if len(found) > 0 {
-		known := causeContext(prep, a, b, list)
+		known, opened := r.causeContext(ctx, prep, a, b, list)
+		defer opened.Close()
 		for i, f := range found {
 			list[i].Causes = cause.Explain(f, known)
 		}
