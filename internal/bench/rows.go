@@ -23,6 +23,9 @@ Then against SHA-256 of the same uncompressed bytes in one thread.`, normalizeTo
 compresses twice, once for "compression" and once after rewriting, as it does after a
 build; with -input zstd it finds the layers compressed by that already.`, normalizeTo(layer.Zstd)},
 	{"normalize-gzip", `The same with gzip.`, normalizeTo(layer.Gzip)},
+	{"diff-27mb", `twice diff of two binaries of one crate (ripgrep 15.1.0, 27 MB with debug information), built
+by plain cargo in two directories: until it has named the place, the cause and the fix.
+Against diffoscope, which names places, installed from PyPI.`, diff27},
 	{"memory", `Peak resident memory (VmHWM) of twice normalize on an image of one layer of 2 GB, or 10 GB
 with -full: zeros in four files, and 50,000 small files, in an order that isn't canonical.
 Once with an uncompressed layer and once with gzip; the output is gzip.`, memory},

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/craton-co/twice/internal/compare"
+	"github.com/craton-co/twice/internal/plan"
 )
 
 // known is a context of two builds that differ in everything.
@@ -167,6 +169,15 @@ func TestDeterministic(t *testing.T) {
 		f := compared(t, "x", a, b)
 		if d := cmp.Diff(Explain(f, c), Explain(f, c)); d != "" {
 			t.Errorf("%s: %s", e.name, d)
+		}
+	}
+}
+
+// A rule implies an axis by the name that --vary takes.
+func TestAxes(t *testing.T) {
+	for _, r := range Rules() {
+		if r.Axis != "" && !slices.Contains(plan.AllAxes(), plan.Axis(r.Axis)) {
+			t.Errorf("%s: no axis is called %q", r.Name, r.Axis)
 		}
 	}
 }

@@ -179,3 +179,21 @@ func init() {
 			code: []string{`target-cpu`, `march=native`, `is_x86_feature_detected`, `cpuid`, `raw_cpuid`, `/proc/cpuinfo`}, match: otherCode},
 	}
 }
+
+// Rule is a rule as a document lists it.
+type Rule struct {
+	Name, Title, Fix string
+	// Axis is the axis that its causes imply, if they all imply one.
+	Axis string
+	// Follows is set on a rule that speaks only if no other does.
+	Follows bool
+}
+
+// Rules are all rules, in the order in which they are asked.
+func Rules() []Rule {
+	var out []Rule
+	for _, r := range rules {
+		out = append(out, Rule{r.Name, r.Title, r.Fix, r.Axis, r.follows})
+	}
+	return out
+}
