@@ -13,7 +13,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-var workflows = []string{"../.github/workflows/verify.yml", "../docs/ci/github.yml"}
+var workflows = []string{"../.github/workflows/verify.yml", "../docs/ci/github.yml", "../docs/ci/command/github.yml"}
 
 func TestWorkflowsAreLinted(t *testing.T) {
 	for _, name := range workflows {
@@ -67,7 +67,7 @@ func TestCIFilesAgree(t *testing.T) {
 	if !strings.Contains(string(module), `"engineVersion": "`+sdkVersion+`"`) {
 		t.Errorf("dagger.json is not for %s", sdkVersion)
 	}
-	files, err := filepath.Glob("../docs/ci/*")
+	files, err := filepath.Glob("../docs/ci/*.*")
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%v, %v", files, err)
 	}
@@ -84,36 +84,71 @@ func TestCIFilesAgree(t *testing.T) {
 		if strings.Index(string(text), "sha256sum") > strings.Index(string(text), "tar -xzf") {
 			t.Errorf("%s unpacks before it checks", name)
 		}
+		// A file that no commit holds is a change, and a source with changes is refused.
+		if !regexp.MustCompile(`cd "\$RUNNER_TEMP"[^\n]*\n *curl [^\n]*-o "\$file"|curl [^\n]*-o "(/tmp|\$dir)/\$file"`).Match(text) {
+			t.Errorf("%s downloads into the checkout", name)
+		}
 	}
 }
 
-func TestGitLabJob(t *testing.T) {
-	text, err := os.ReadFile("../docs/ci/gitlab-ci.yml")
-	if err != nil {
-		t.Fatal(err)
+// Those without Dagger take Twice at a commit and run the same command.
+func TestCIFilesOfTheCommand(t *testing.T) {
+	files, err := filepath.Glob("../docs/ci/command/*")
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%v, %v", files, err)
 	}
-	var jobs map[string]struct {
-		Image        string
-		Services     []string
-		Variables    map[string]string
-		Timeout      string
-		BeforeScript []string `yaml:"before_script"`
-		Script       []string
+	checkout := regexp.MustCompile(`checkout --quiet --detach "\$(TWICE_COMMIT|\{TWICE_COMMIT:\?.*\})"`)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := checkout.FindStringIndex(string(text))
+		run := strings.Index(string(text), "scripts/twice")
+		if at == nil || run < at[1] || !regexp.MustCompile(`scripts/twice"? verify \.\n`).Match(text) {
+			t.Errorf("%s does not check a commit out and then run scripts/twice verify", name)
+		}
+		if strings.Contains(string(text), "dagger") {
+			t.Errorf("%s has to do with dagger", name)
+		}
 	}
-	d := yaml.NewDecoder(strings.NewReader(string(text)))
-	d.KnownFields(true)
-	if err := d.Decode(&jobs); err != nil {
-		t.Fatal(err)
+}
+
+func TestGitLabJobs(t *testing.T) {
+	pinned := regexp.MustCompile(`^[a-z]+:[0-9][0-9a-z.-]*@sha256:[0-9a-f]{64}$`)
+	for _, name := range []string{"../docs/ci/gitlab-ci.yml", "../docs/ci/command/gitlab-ci.yml"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var jobs map[string]struct {
+			Image        string
+			Services     []string
+			Variables    map[string]string
+			Timeout      string
+			BeforeScript []string `yaml:"before_script"`
+			Script       []string
+		}
+		d := yaml.NewDecoder(strings.NewReader(string(text)))
+		d.KnownFields(true)
+		if err := d.Decode(&jobs); err != nil {
+			t.Fatal(err)
+		}
+		job := jobs["verify"]
+		if len(jobs) != 1 || len(job.Script) != 1 {
+			t.Errorf("%s: jobs %v", name, jobs)
+		}
+		for _, image := range append(job.Services, job.Image) {
+			if !pinned.MatchString(image) {
+				t.Errorf("%s: image %s is not pinned by digest", name, image)
+			}
+		}
+		shell(t, name, strings.Join(append(job.BeforeScript, job.Script...), "\n"))
 	}
-	job := jobs["verify"]
-	if len(jobs) != 1 || len(job.Script) != 1 || job.Image == "" {
-		t.Errorf("jobs %v", jobs)
-	}
-	shell(t, "gitlab-ci.yml", strings.Join(append(job.BeforeScript, job.Script...), "\n"))
 }
 
 func TestShellScripts(t *testing.T) {
-	for _, name := range []string{"../docs/ci/verify.sh", "../scripts/twice", "../scripts/test", "../scripts/bench", "../.ci/run"} {
+	for _, name := range []string{"../docs/ci/verify.sh", "../docs/ci/command/verify.sh", "../scripts/twice", "../scripts/test", "../scripts/bench", "../.ci/run"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

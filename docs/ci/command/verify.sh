@@ -1,0 +1,11 @@
+#!/bin/sh
+# Without Dagger, in any other CI: a Linux machine (x86-64) where this runs as
+# root, with git and Go, in a clone of the repository to verify. TWICE_COMMIT is
+# the commit of Twice to use, 40 hexadecimal digits.
+set -eu
+: "${TWICE_COMMIT:?set it to a commit of github.com/craton-co/twice}"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+git clone --quiet https://github.com/craton-co/twice "$dir/twice"
+git -C "$dir/twice" checkout --quiet --detach "$TWICE_COMMIT"
+"$dir/twice/scripts/twice" verify .
