@@ -17,6 +17,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -161,13 +164,39 @@ func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, 
 	return to.tag.Context().Digest(img.Desc.Digest.String()).String(), nil
 }
 
+// fit is an error that everybody may read: without the queries of URLs, which
+// registries keep the state of an upload in, and without what stands below its
+// first line, which is what a login server said.
+func fit(err error) error {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	var at *url.Error
+	if errors.As(err, &at) {
+		u, bad := url.Parse(at.URL)
+		if bad != nil {
+			u = &url.URL{}
+		}
+		u.User, u.RawQuery, u.Fragment = nil, "", ""
+		line = strings.ReplaceAll(line, strconv.Quote(at.URL), strconv.Quote(u.String()))
+	}
+	return &cut{err, strings.TrimRight(line, ": ")}
+}
+
+// cut is an error of which a part of the text is left out.
+type cut struct {
+	error
+	text string
+}
+
+func (c *cut) Error() string { return c.text }
+func (c *cut) Unwrap() error { return c.error }
+
 // explain says what to do about a registry's refusal. Of what the registry
 // says only its codes are passed on.
 func explain(to Address, err error, opt Options) error {
 	var refused *transport.Error
 	if !errors.As(err, &refused) {
 		var net net.Error
-		err = fmt.Errorf("pushing to %s: %w", to, err)
+		err = fmt.Errorf("pushing to %s: %w", to, fit(err))
 		if errors.As(err, &net) {
 			return fault.Hintf(err, "is %s the right registry, and can it be reached from here?", to.tag.RegistryStr())
 		}

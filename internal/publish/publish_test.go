@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -196,6 +197,37 @@ func TestDockersLogin(t *testing.T) {
 		if err := Check(t.Context(), to, Options{}); err == nil {
 			t.Error("Docker's login was used unasked")
 		}
+	}
+}
+
+// Of what a login server says nothing is repeated, nor the state that a
+// registry keeps in the URL of an upload.
+func TestNothingIsRepeated(t *testing.T) {
+	var srv *httptest.Server
+	srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			fmt.Fprint(w, `{"refresh_token":"hidden-word"}`)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s/token",service="registry"`, srv.URL))
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(srv.Close)
+	to := parse(t, strings.TrimPrefix(srv.URL, "http://")+"/team/tool:1")
+	upload := &url.Error{Op: "Patch", URL: "https://user:hidden-word@registry.test/v2/tool/blobs/uploads/1?_state=hidden-word", Err: io.ErrUnexpectedEOF}
+	for want, err := range map[string]error{
+		"no token":     Check(t.Context(), to, Options{Username: "bob", Password: "right-word"}),
+		"/uploads/1\"": explain(to, fmt.Errorf("uploading: %w", upload), Options{}),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "pushing to "+to.String()) {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if text := fmt.Sprintf("%v %s", err, fault.HintOf(err)); strings.Contains(text, "hidden-word") || strings.Contains(text, "right-word") {
+			t.Errorf("too much is said: %s", text)
+		}
+	}
+	if !errors.Is(explain(to, upload, Options{}), io.ErrUnexpectedEOF) {
+		t.Error("the cause is lost")
 	}
 }
 
