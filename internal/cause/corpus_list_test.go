@@ -136,6 +136,7 @@ var examples = []example{
 		}
 		return m.gcc("x", source("first entry", "second entry", "third entry"), nil, "-c"), m.gcc("x", source("third entry", "first entry", "second entry"), nil, "-c"), Context{}
 	}},
+	{name: "order-joined", rules: "order", tools: cTools, make: embedded("key30 key29 key08 key24 key27 key12 end", "key12 key08 key29 key27 key30 key24 end")},
 	{name: "order-json", rules: "json-order", make: plain([]byte(`{"a":1,"b":2}`), []byte(`{"b":2,"a":1}`), Context{})},
 	{name: "hashmap", as: libdemo, rules: "order", where: "crate demo", tools: rustTools, make: func(m *maker) ([]byte, []byte, Context) {
 		source := func(words ...string) string {

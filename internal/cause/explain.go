@@ -58,10 +58,11 @@ func Explain(f *compare.Finding, c Context) []Cause {
 		}
 	}
 	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(a.rank, b.rank) })
+	open := slices.ContainsFunc(rest, func(p *place) bool { return !consequence(p) })
 	var out []Cause
 	for _, h := range hits {
-		if rules[h.rank].follows && len(out) > 0 {
-			continue // it follows from what is known already
+		if rules[h.rank].follows && (len(out) > 0 || open && h.Rule == buildID) {
+			continue // it follows from what is known already, or from what is not known
 		}
 		if len(out) < maxCauses {
 			out = append(out, h.Cause)

@@ -19,6 +19,8 @@ type rule struct {
 
 type match = func(x *explainer, p *place) (found []Cause, known bool)
 
+const buildID = "build-id"
+
 // Fixes that several rules share.
 const (
 	fixRemap = "remap it: --remap-path-prefix for rustc, -ffile-prefix-map for C and C++; or build in one fixed path"
@@ -170,7 +172,7 @@ func init() {
 			code: []string{`const_random`, `compile-time-rng`, `thread_rng`, `rand::`, `getrandom`, `OsRng`, `RandomState`, `/dev/u?random`}, match: random},
 
 		// What usually follows from something else.
-		{Name: "build-id", Title: "the linker's build id is random, or a hash of something that is not in the output",
+		{Name: buildID, Title: "the linker's build id is random, or a hash of something that is not in the output",
 			Fix: "-C link-arg=-Wl,--build-id=sha1", follows: true, match: section(".note.gnu.build-id")},
 		{Name: "crate-hash", Title: "rustc's hash of the crate differs: of a path, a flag, a macro's output, or of a crate that it needs",
 			Fix: "remap paths for every unit, build scripts and macros too (a RUSTC_WRAPPER), in one fixed path", Axis: "build-path", follows: true, match: crateHash},

@@ -166,6 +166,12 @@ func sameInOrder(x *explainer, p *place) ([]Cause, bool) {
 	if p.field != nil || len(p.d.A) == 0 || len(p.d.B) == 0 {
 		return nil, false
 	}
+	if n := int(p.d.Length); n >= 12 && p.at+n <= len(p.a) && p.at+n <= len(p.b) {
+		a, b := p.a[p.at:p.at+n], p.b[p.at:p.at+n]
+		if textual(a) && unlike(string(a), string(b)) > 0.3 && sameBytes(a, b) {
+			return []Cause{{Proof: []string{evidence(p), fmt.Sprintf("both are the same %d characters in another order", n)}}}, true
+		}
+	}
 	// All the places of the parts around: the same values on both sides?
 	owner := p.part()
 	if len(owner.Ranges) < 2 {
@@ -186,6 +192,23 @@ func sameInOrder(x *explainer, p *place) ([]Cause, bool) {
 	}
 	x.settled[owner] = true
 	return []Cause{{Proof: []string{fmt.Sprintf("%s: the same %d values in another order, %s first in A, %s in B", p.path, len(a), quote(p.d.A), quote(p.d.B))}}}, true
+}
+
+// sameBytes says whether two texts have the same bytes, each as often, and more than a few
+// of them.
+func sameBytes(a, b []byte) bool {
+	var count [256]int
+	different := 0
+	for i := range a {
+		if count[a[i]] == 0 {
+			different++
+		}
+		count[a[i]]++
+	}
+	for i := range b {
+		count[b[i]]--
+	}
+	return different >= 6 && count == [256]int{}
 }
 
 // random knows bytes that share no more than chance, or long words of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 )
 
 const chunk = 256 << 10
@@ -240,7 +241,7 @@ func (d *Difference) wideText(a, b []byte) {
 	at := firstDiff(a[:min(len(a), len(b))], b[:min(len(a), len(b))])
 	from := max(0, at-wideBefore)
 	d.WideAt = at - from
-	d.WideA, d.WideB = a[from:min(len(a), at+wideAfter)], b[from:min(len(b), at+wideAfter)]
+	d.WideA, d.WideB = slices.Clone(a[from:min(len(a), at+wideAfter)]), slices.Clone(b[from:min(len(b), at+wideAfter)])
 }
 
 // isWord says whether a byte is a visible ASCII character.

@@ -1,11 +1,13 @@
 package compare
 
 import (
+	"context"
 	"debug/dwarf"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -26,13 +28,91 @@ type lineFile struct {
 }
 
 const (
-	maxUnits = 20_000
-	maxFiles = 20_000 // of one unit
+	maxUnits      = 20_000
+	maxFiles      = 20_000    // of one unit
+	maxFilesInAll = 1_000_000 // after that, no more line tables are read
+	maxLines      = 24 << 20  // a longer section of line tables is not read
+
+	// In an object, relocations say which table of abbreviations a unit has.
+	maxObjectUnits   = 256
+	maxObjectAbbrevs = 256 << 10
 )
+
+// abbreviationsAreSound says whether the tables of abbreviations follow each
+// other without overlapping. debug/dwarf reads a table for each unit: tables in tables
+// would cost it memory and time without bounds.
+func (o *object) abbreviationsAreSound(heads []unitHead) bool {
+	var section *elf.Section
+	for _, s := range o.file.Sections {
+		if s.Name == ".debug_abbrev" || s.Name == ".zdebug_abbrev" {
+			section = s
+		}
+	}
+	if section == nil || len(heads) == 0 {
+		return false
+	}
+	if o.file.Type == elf.ET_REL {
+		return len(heads) <= maxObjectUnits && section.Size <= maxObjectAbbrevs
+	}
+	p, err := section.Data()
+	if err != nil {
+		return false
+	}
+	var tables []uint64
+	for _, h := range heads {
+		tables = append(tables, h.abbreviations)
+	}
+	slices.Sort(tables)
+	tables = slices.Compact(tables)
+	for i, at := range tables {
+		end := uint64(len(p))
+		if i+1 < len(tables) {
+			end = min(end, tables[i+1])
+		}
+		if at >= end || !abbreviationsEnd(p[at:end]) {
+			return false
+		}
+	}
+	return true
+}
+
+// abbreviationsEnd says whether a table of abbreviations (DWARF 5, 7.5.3) ends in p.
+func abbreviationsEnd(p []byte) bool {
+	number := func() (uint64, bool) {
+		v, n := leb(p)
+		p = p[n:]
+		return v, n > 0
+	}
+	for {
+		code, ok := number()
+		if !ok || code == 0 {
+			return ok
+		}
+		if _, ok := number(); !ok || len(p) == 0 {
+			return false
+		}
+		p = p[1:] // whether it has children
+		for {
+			name, ok1 := number()
+			form, ok2 := number()
+			if !ok1 || !ok2 {
+				return false
+			}
+			if form == 0x21 { // a constant in the place of a value
+				if _, ok := number(); !ok {
+					return false
+				}
+			}
+			if name == 0 && form == 0 {
+				break
+			}
+		}
+	}
+}
 
 // debugInfo compares the compilation units of two files.
 func (c *run) debugInfo(path string, a, b *object) (*Finding, error) {
-	ua, ub := a.units(), b.units()
+	ua, ub := a.units(c.ctx), b.units(c.ctx)
 	if err := c.ctx.Err(); err != nil || len(ua) == 0 || len(ub) == 0 {
 		return nil, err
 	}
@@ -81,7 +161,7 @@ func lineFields(a, b []lineFile) (out []Field) {
 
 // units reads the compilation units; what can't be read has none. Its sections
 // differ all the same.
-func (o *object) units() (out []compiled) {
+func (o *object) units(ctx context.Context) (out []compiled) {
 	defer func() {
 		if recover() != nil { // debug/dwarf does not expect hostile input
 			out = nil
@@ -108,16 +188,25 @@ func (o *object) units() (out []compiled) {
 		}
 		return o.bareLines(line)
 	}
-	d, err := o.file.DWARF()
-	if err != nil {
-		return nil
-	}
 	p, err := info.Data()
 	if err != nil {
 		return nil
 	}
+	heads := unitHeads(p, o.file.ByteOrder)
+	if !o.abbreviationsAreSound(heads) {
+		return nil
+	}
+	d, err := o.file.DWARF()
+	if err != nil {
+		return nil
+	}
 	seen := map[string]int{}
-	for _, off := range unitOffsets(p, o.file.ByteOrder) {
+	files := 0 // read from line tables so far
+	for _, h := range heads {
+		if ctx.Err() != nil {
+			return nil
+		}
+		off := h.first
 		r := d.Reader()
 		r.Seek(off)
 		e, err := r.Next()
@@ -131,7 +220,10 @@ func (o *object) units() (out []compiled) {
 		u.name = path.Base(u.values[0])
 		u.nth = seen[u.name]
 		seen[u.name]++
-		if l, err := d.LineReader(e); err == nil && l != nil {
+		if files > maxFilesInAll || line == nil || line.Size > maxLines {
+			// no more of them
+		} else if l, err := d.LineReader(e); err == nil && l != nil {
+			files += len(l.Files())
 			for i, f := range l.Files() {
 				if f != nil && i < maxFiles {
 					u.files = append(u.files, lineFile{f.Name, f.Mtime, uint64(f.Length)})
@@ -143,9 +235,15 @@ func (o *object) units() (out []compiled) {
 	return out
 }
 
-// unitOffsets are where the first entries of units are, from the lengths in
-// the units' headers (DWARF 5, 7.5.1).
-func unitOffsets(p []byte, bo binary.ByteOrder) (out []dwarf.Offset) {
+// unitHead is a unit's header: where its first entry is, and its table of
+// abbreviations.
+type unitHead struct {
+	first         dwarf.Offset
+	abbreviations uint64
+}
+
+// unitHeads reads the units' headers (DWARF 5, 7.5.1).
+func unitHeads(p []byte, bo binary.ByteOrder) (out []unitHead) {
 	for at := uint64(0); at+12 <= uint64(len(p)) && len(out) < maxUnits; {
 		n, head := uint64(bo.Uint32(p[at:])), uint64(4)
 		wide := n == 0xffffffff
@@ -159,14 +257,22 @@ func unitOffsets(p []byte, bo binary.ByteOrder) (out []dwarf.Offset) {
 		if wide {
 			word = 8
 		}
-		first := at + head + 2 + word + 1 // version, abbreviations, address size
+		first, table := at+head+2+word+1, at+head+2 // version, abbreviations, address size
 		if v := bo.Uint16(p[at+head:]); v >= 5 {
 			first++ // type of the unit
+			table += 2
 			if t := p[at+head+2]; t == 4 || t == 5 {
 				first += 8 // identifier of a split unit
 			}
 		}
-		out = append(out, dwarf.Offset(first))
+		if first > at+head+n || table+word > uint64(len(p)) {
+			return out
+		}
+		h := unitHead{first: dwarf.Offset(first), abbreviations: uint64(bo.Uint32(p[table:]))}
+		if wide {
+			h.abbreviations = bo.Uint64(p[table:])
+		}
+		out = append(out, h)
 		at += head + n
 	}
 	return out

@@ -116,6 +116,12 @@ func FuzzReaders(f *testing.F) {
 	f.Add(tarOf(f, layoutOf(f, `{"a":1}`, []byte("x"))...), tarOf(f, layoutOf(f, `{"a":2}`, []byte("y"))...))
 	f.Add([]byte("!<arch>\n"+arMember("x/", "0", "abc")), []byte("!<arch>\n"+arMember("x/", "0", "abd")))
 	f.Add([]byte(`{"a":[1,2]}`), []byte(`{"a":[1,3]}`))
+	for _, k := range []func(string) []byte{wasmWith, fatbinWith, peWith, pycWith, rmetaWith} {
+		f.Add(k("one"), k("two"))
+	}
+	f.Add(tarOf(f, dockerArchive("one")...), tarOf(f, dockerArchive("two")...))
+	object := cc(f, "int f(int x) { return x; }\n", "-c", "-g")
+	f.Add(object, bytes.Replace(object, []byte("main.c"), []byte("mine.c"), -1))
 	lim := Limits{Expand: 1 << 20, Entries: 1000}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		got, err := Readers(t.Context(), "f", bytes.NewReader(a), int64(len(a)), bytes.NewReader(b), int64(len(b)), lim)

@@ -14,6 +14,7 @@ const (
 	minString = 6
 	maxMoved  = 32 << 20 // longer parts are not searched for strings
 
+	maxWords     = 2 << 20 // of one side; more are not compared
 	maxReordered = 4 << 20 // likewise, for strings in another order
 	maxStrings   = 200     // of one side
 	longRange    = 256     // a range from which on the data may have moved
@@ -102,7 +103,7 @@ func (f *Finding) reordered(a, b []word) {
 	}
 }
 
-// words are the printable runs of a part.
+// words are the printable runs of a part; nil if there are too many.
 func words(p []byte, seed maphash.Seed) []word {
 	var out []word
 	start := 0
@@ -111,6 +112,9 @@ func words(p []byte, seed maphash.Seed) []word {
 			continue
 		}
 		if i-start >= minString {
+			if len(out) == maxWords {
+				return nil
+			}
 			out = append(out, word{maphash.Bytes(seed, p[start:i]), start, p[start:i]})
 		}
 		start = i + 1

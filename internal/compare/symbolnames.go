@@ -7,12 +7,15 @@ import (
 
 const symbolTable = "[symbols]"
 
+// maxNames is how many symbols of a side are looked at by name.
+const maxNames = 300_000
+
 // symbolNames says which symbols only one side has, and where their order in
 // memory first goes apart.
 func (c *run) symbolNames(path string, a, b *object) (*Finding, error) {
 	a.load()
 	b.load()
-	if len(a.symbols) == 0 || len(b.symbols) == 0 {
+	if len(a.symbols) == 0 || len(b.symbols) == 0 || len(a.symbols) > maxNames || len(b.symbols) > maxNames {
 		return nil, c.ctx.Err()
 	}
 	onlyA, commonA := apart(a.symbols, b.symbols)

@@ -94,7 +94,11 @@ func (o *object) loadSymbols() (out []symbol) {
 func (o *object) smallTables() bool {
 	for _, s := range o.file.Sections {
 		switch s.Type {
-		case elf.SHT_SYMTAB, elf.SHT_DYNSYM, elf.SHT_STRTAB:
+		case elf.SHT_STRTAB:
+			if s.FileSize > maxStrtab || s.Size > maxStrtab {
+				return false
+			}
+		case elf.SHT_SYMTAB, elf.SHT_DYNSYM:
 			if s.FileSize > maxSymtab || s.Size > maxSymtab {
 				return false
 			}
