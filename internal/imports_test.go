@@ -49,6 +49,7 @@ var order = []string{
 	"internal/cause",
 	"internal/bisect",
 	"internal/verdict",
+	"internal/reference",
 	"internal/artefact",
 	"internal/verify",
 	"internal/evidence",

@@ -2,7 +2,9 @@
 // the results are the same bits.
 //
 // Exit status: 0 when what was asked for was done, or the builds agree; 1 when
-// the builds differ; 2 when there is no verdict, or the command failed.
+// the builds differ; 2 when there is no verdict, or the command failed. Of a
+// reference that builds are compared with: 3 when it is not what is claimed of
+// it, 4 when only its compression differs, 5 when it was built from other inputs.
 //
 // Results go to standard output, progress and errors to standard error. An
 // error is one line, "twice: error: …", and where something can be done about

@@ -62,6 +62,7 @@ type verifyFlags struct {
 	jobs   int
 	runs   int
 	output string
+	ref    string
 }
 
 func (v *verifyFlags) add(cmd *cobra.Command) {
@@ -72,6 +73,7 @@ func (v *verifyFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&v.fresh, "fresh", false, "build even if the verdict is known")
 	f.IntVarP(&v.jobs, "jobs", "j", 0, "cargo's jobs in the first build; default: one for each processor")
 	f.StringVarP(&v.output, "output", "o", "", "directory that receives the first build's artefacts")
+	f.StringVar(&v.ref, "against", "", "compare the builds with this too: a released file, a directory, an OCI layout, SHA256SUMS or an earlier verdict.json")
 	f.IntVar(&v.runs, "runs", 0, "when explaining, repeat so often what decides; default: 3 times a build that differs with nothing varied")
 }
 
@@ -85,7 +87,7 @@ func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) 
 	}
 	return verify.Options{
 		Spec: spec(args), Resolve: v.src.options(g), Vary: axes, Fresh: v.fresh, Jobs: v.jobs, Engine: v.eng.addr,
-		Keep: v.output, Version: fullVersion(), Explain: explain, Runs: v.runs,
+		Keep: v.output, Version: fullVersion(), Explain: explain, Runs: v.runs, Against: v.ref,
 	}, nil
 }
 
@@ -126,8 +128,18 @@ from the first in everything that must not matter: path, user, time zone,
 locale, umask, jobs, times and order of the files, and more.
 
 SOURCE is a directory (default: this one), crate:NAME@VERSION, or
-git+URL#COMMIT. The exit status is 0 when the builds agree, 1 when they differ,
-2 when no verdict was reached.
+git+URL#COMMIT.
+
+--against compares the builds with what was released, or with an earlier
+verdict. The exit status says which of six things it is:
+
+  0  the builds agree, and with the reference     REPRODUCIBLE
+  1  they differ, or the reference from them      MISMATCH
+  2  no verdict was reached                       NO VERDICT
+  3  the reference is not what is claimed of it   INCIDENT (nothing is compared)
+  4  the reference has the same content, packed
+     by another compressor                        SAME CONTENT
+  5  it was built from other inputs               OTHER INPUTS (nothing is built)
 
 A mismatch is explained as twice bisect does, by building again, if that takes
 less than a minute; --explain does it always, --explain=never not at all.

@@ -63,7 +63,7 @@ func (c *run) zip(f *Finding, path string, a, b blob, depth int) error {
 	case commentA != commentB:
 		f.Note = fmt.Sprintf("the comment is %.100q in A, %.100q in B", commentA, commentB)
 	default:
-		f.Note = "every entry is the same; the compression or the zip's headers differ"
+		f.Note = sameEntries
 	}
 	return nil
 }
@@ -152,3 +152,6 @@ func extraFields(p []byte) string {
 
 // clamp makes a size from a header a size.
 func clamp(n uint64) int64 { return int64(min(n, 1<<62)) }
+
+// sameEntries is the note of what differs in how the entries are stored.
+const sameEntries = "every entry is the same; the compression or the zip's headers differ"

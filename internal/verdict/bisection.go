@@ -230,7 +230,7 @@ func (b *Bisection) canonical() *Bisection {
 // bisection shows each build and the conclusion.
 func (p *page) bisection(v *Verdict) {
 	b := v.Bisection
-	if b == nil && v.Word == Mismatch && len(v.Varied) > 0 {
+	if b == nil && Decide(v.Artefacts) == Mismatch && len(v.Varied) > 0 {
 		p.gap()
 		p.line("  %s`twice bisect %s` finds out which of the %s it depends on", pad8("hint"), clean(v.Subject.Spec), axes(len(v.Varied)))
 	}

@@ -9,7 +9,7 @@ import (
 // bisected is a mismatch with what building again found.
 func bisected(b *Bisection) *Verdict {
 	v := reproducible()
-	v.Word, v.Image = Mismatch, ""
+	v.Word, v.Class, v.Image = Mismatch, ClassBug, ""
 	v.Artefacts = []Artefact{differs("bin/where", Bin, 300000, nil)}
 	v.Varied = nil
 	for _, a := range []string{"build-path", "home", "user", "locale", "time-zone", "jobs", "mtime", "umask"} {
@@ -54,7 +54,7 @@ func TestBisectionCheck(t *testing.T) {
 		"digest":     func(v *Verdict) { v.Bisection.Again[0].Result = "x" },
 		"group":      func(v *Verdict) { v.Bisection.Groups = append(v.Bisection.Groups, nil) },
 		"word": func(v *Verdict) {
-			v.Word, v.Artefacts = Reproducible, []Artefact{same("a", Bin, 1)}
+			v.Word, v.Class, v.Artefacts = Reproducible, ClassReproducible, []Artefact{same("a", Bin, 1)}
 		},
 	} {
 		v := bisected(&Bisection{Conclusion: bisect.Axes, Groups: [][]string{{"jobs"}}})

@@ -29,6 +29,13 @@ func (v *Verdict) encode() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// VersionError says that a verdict was written in another schema.
+type VersionError struct{ Schema int }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("it has schema %d, this program reads %d", e.Schema, Schema)
+}
+
 // Parse reads what JSON wrote, and nothing else: not another schema, not a
 // member it does not know, not a word that its artefacts contradict.
 func Parse(data []byte) (*Verdict, error) {
@@ -37,7 +44,7 @@ func Parse(data []byte) (*Verdict, error) {
 		return nil, fmt.Errorf("parsing verdict: %w", err)
 	}
 	if version.Schema != Schema {
-		return nil, fmt.Errorf("parsing verdict: it has schema %d, this program reads %d", version.Schema, Schema)
+		return nil, fmt.Errorf("parsing verdict: %w", &VersionError{version.Schema})
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -103,15 +110,24 @@ func (v *Verdict) check() error {
 		if v.Reason == "" {
 			return errors.New("no verdict, and no reason why")
 		}
-	case Reproducible, Mismatch:
-		if w := Decide(v.Artefacts); w != v.Word {
+	case Reproducible, Mismatch, Alarm, SameContent, OtherInputs:
+		w, c := v.classify()
+		if w != v.Word {
 			return fmt.Errorf("it says %s, its artefacts say %s", v.Word, w)
+		}
+		if c != v.Class {
+			return fmt.Errorf("its class is %q, what it found is %q", string(v.Class), string(c))
 		}
 	default:
 		return fmt.Errorf("%q is not a verdict", string(v.Word))
 	}
+	if v.Reference != nil {
+		if err := v.Reference.check(); err != nil {
+			return fmt.Errorf("reference: %w", err)
+		}
+	}
 	if v.Bisection != nil {
-		if v.Word != Mismatch {
+		if Decide(v.Artefacts) != Mismatch {
 			return errors.New("a bisection of no mismatch")
 		}
 		if err := v.Bisection.check(); err != nil {

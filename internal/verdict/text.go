@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -44,6 +45,7 @@ func (v *Verdict) Text(w io.Writer, o TextOptions) error {
 			p.line("%s%s", label("report"), clean(v.Report))
 		}
 		p.differences(v)
+		p.reference(v)
 		p.bisection(v)
 	}
 	_, err := w.Write(p.out.Bytes())
@@ -95,7 +97,7 @@ const (
 )
 
 func (p *page) verdict(v *Verdict) {
-	code := map[Word]string{Reproducible: green, Mismatch: red, NoVerdict: yellow}[v.Word]
+	code := map[Word]string{Reproducible: green, Mismatch: red, NoVerdict: yellow, Alarm: red, SameContent: yellow, OtherInputs: yellow}[v.Word]
 	s := v.Subject
 	what := clean(strings.TrimSpace(s.Name + " " + s.Version))
 	if s.Dirty {
@@ -116,9 +118,20 @@ func (p *page) verdict(v *Verdict) {
 		if n == 1 {
 			verb = "differs"
 		}
-		what += fmt.Sprintf(": %d of %s %s", n, count(len(v.Artefacts), "artefact"), verb)
+		switch {
+		case n > 0:
+			what += fmt.Sprintf(": %d of %s %s", n, count(len(v.Artefacts), "artefact"), verb)
+		default:
+			what += ": the builds agree, the reference differs"
+		}
 	case NoVerdict:
-		what += ": " + clean(v.Reason)
+		what += ": " + clean(cmp.Or(v.Reason, "nothing to compare"))
+	case Alarm:
+		what += ": the reference is not what is claimed of it"
+	case SameContent:
+		what += ": the reference was packed by another compressor"
+	case OtherInputs:
+		what += ": the reference was built from another " + clean(v.Reference.Input.Name)
 	default:
 		if s.Triple != "" {
 			what += "  " + clean(s.Triple)

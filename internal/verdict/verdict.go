@@ -9,6 +9,14 @@
 //   - NO VERDICT: the question was not answered (a build failed, there was
 //     nothing to compare, the run was interrupted). Exit 2.
 //
+// With a reference to compare the builds with (a released artefact, an earlier
+// verdict) a REPRODUCIBLE build is also, bit for bit, the reference, a MISMATCH
+// is one with itself or the reference, and there are three more words:
+//
+//   - INCIDENT: the reference is not what is claimed of it. Exit 3.
+//   - SAME CONTENT: it differs in its compression only. Exit 4.
+//   - OTHER INPUTS: it was built from other inputs. Exit 5.
+//
 // A warning never changes the word: it says what two builds on one machine and
 // one day could not have shown.
 //
@@ -21,6 +29,12 @@
 // listed as required below are left out. A reader refuses members it does not
 // know and any other schema: there is one writer, and a verdict that is half
 // understood is worse than none.
+//
+// "class" tells apart what a word does not ([Class]). "bisection" is there when
+// a mismatch was built again ([Bisection]): its conclusion, the axes in groups,
+// and each build with the axes that it varied, the digest of what it left, and
+// its seconds. "reference" is there when the builds were compared with something
+// that was there before ([Reference]).
 package verdict
 
 import (
@@ -38,17 +52,23 @@ const Schema = 1
 // Word is the verdict in one word.
 type Word string
 
-// The three verdicts.
+// The verdicts.
 const (
 	Reproducible Word = "REPRODUCIBLE"
 	Mismatch     Word = "MISMATCH"
 	NoVerdict    Word = "NO VERDICT"
+	// The others come of a comparison with something that was there before.
+	Alarm       Word = "INCIDENT"
+	SameContent Word = "SAME CONTENT"
+	OtherInputs Word = "OTHER INPUTS"
 )
 
 // Verdict is everything that one run found out.
 type Verdict struct {
 	Word   Word `json:"verdict"`
 	Schema int  `json:"schema"`
+	// Class tells apart what a word does not; empty without a verdict.
+	Class Class `json:"class,omitempty"`
 	// Reason is why there is no verdict; empty otherwise.
 	Reason string `json:"reason,omitempty"`
 	// Reached is when the verdict was reached.
@@ -64,6 +84,9 @@ type Verdict struct {
 	// mismatch, and for a project with several: the artefacts have those.
 	Image    digest.Digest `json:"image,omitempty"`
 	Warnings []Warning     `json:"warnings,omitempty"`
+
+	// Reference is what the builds were compared with; nil if with nothing.
+	Reference *Reference `json:"reference,omitempty"`
 
 	Builds []Build `json:"builds"`
 	// Bisection is what building again found out about a mismatch; nil if that
@@ -214,6 +237,12 @@ func (v *Verdict) ExitCode() int {
 		return 0
 	case Mismatch:
 		return 1
+	case Alarm:
+		return 3
+	case SameContent:
+		return 4
+	case OtherInputs:
+		return 5
 	}
 	return 2
 }

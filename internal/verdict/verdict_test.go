@@ -33,7 +33,7 @@ func differs(name string, k Kind, size int64, d *compare.Difference) Artefact {
 func reproducible() *Verdict {
 	start := time.Date(2026, 11, 22, 1, 0, 0, 0, time.UTC)
 	return &Verdict{
-		Word: Reproducible, Schema: Schema, Reached: start.Add(2 * time.Minute),
+		Word: Reproducible, Class: ClassReproducible, Schema: Schema, Reached: start.Add(2 * time.Minute),
 		Subject: Subject{Spec: "crate:ripgrep@15.1.0", Name: "ripgrep", Version: "15.1.0", Commit: strings.Repeat("ab", 20),
 			Epoch: 1760000000, EpochFrom: "the newest file in the crate", Triple: "x86_64-unknown-linux-gnu", Profile: "release"},
 		Inputs: Inputs{Crates: 56, DebianPackages: 41, DebianSuite: "bookworm", Rustc: "1.95.0", Toolchain: sum("toolchain"),
@@ -54,7 +54,7 @@ func reproducible() *Verdict {
 
 func mismatch() *Verdict {
 	v := reproducible()
-	v.Word, v.Image = Mismatch, ""
+	v.Word, v.Class, v.Image = Mismatch, ClassBug, ""
 	v.Subject.Name, v.Subject.Version = "stamp", "0.1.0"
 	v.Builds[0].Path, v.Builds[1].Path = "/build/stamp", "/b/other/stamp"
 	v.Artefacts = []Artefact{

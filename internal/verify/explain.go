@@ -40,8 +40,8 @@ const QuickLimit = time.Minute
 
 // wanted says whether v, of builds with so many axes varied, is to be bisected.
 func (opt Options) wanted(v *verdict.Verdict) bool {
-	if v.Word != verdict.Mismatch {
-		return false
+	if verdict.Decide(v.Artefacts) != verdict.Mismatch {
+		return false // also where only the reference differs: no axis explains that
 	}
 	if b := v.Bisection; b.Finished() && (opt.Runs == 0 || opt.Runs == b.Runs) {
 		return false

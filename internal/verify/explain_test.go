@@ -84,7 +84,7 @@ func twoBuilds(t *testing.T, r *Runner, w *world) (*Prepared, Options, *verdict.
 	for _, a := range opt.Vary {
 		v.Varied = append(v.Varied, verdict.Axis{Name: string(a)})
 	}
-	if v.Word = verdict.Decide(v.Artefacts); v.Word != verdict.Mismatch {
+	if v.Settle(); v.Word != verdict.Mismatch {
 		t.Fatal("nothing differs")
 	}
 	w.jobs = nil
@@ -220,7 +220,7 @@ func TestBisectNondeterministic(t *testing.T) {
 // What is asked for, and what is known, decide whether there is a search.
 func TestWanted(t *testing.T) {
 	mismatch := func(seconds float64) *verdict.Verdict {
-		return &verdict.Verdict{Word: verdict.Mismatch, Builds: []verdict.Build{{Seconds: seconds}, {Seconds: 1}}, Varied: make([]verdict.Axis, 14)}
+		return &verdict.Verdict{Word: verdict.Mismatch, Artefacts: []verdict.Artefact{{A: "a", B: "b"}}, Builds: []verdict.Build{{Seconds: seconds}, {Seconds: 1}}, Varied: make([]verdict.Axis, 14)}
 	}
 	stored, explained, cutOff := mismatch(2), mismatch(2), mismatch(2)
 	now := time.Now()

@@ -32,10 +32,11 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 		return nil, err
 	}
 	v := &verdict.Verdict{
-		Word: verdict.Decide(list), Schema: verdict.Schema, Reached: time.Now().UTC().Truncate(time.Second),
+		Schema: verdict.Schema, Reached: time.Now().UTC().Truncate(time.Second),
 		Subject: prep.subject(opt), Inputs: prep.inputs(), Artefacts: list, Twice: opt.Version,
 		Builds: []verdict.Build{a.verdict(), b.verdict()}, Steps: prep.Steps,
 	}
+	v.Settle()
 	if im := slices.DeleteFunc(slices.Clone(list), func(x verdict.Artefact) bool { return x.Kind != verdict.Image }); len(im) == 1 && v.Word == verdict.Reproducible {
 		v.Image = im[0].A
 	}

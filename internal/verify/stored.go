@@ -63,7 +63,8 @@ func (r *Runner) recall(key digest.Digest) *verdict.Verdict {
 
 func (r *Runner) remember(ctx context.Context, key digest.Digest, v *verdict.Verdict) error {
 	fresh := *v
-	fresh.FromCache = nil
+	fresh.FromCache, fresh.Reference = nil, nil
+	fresh.Settle()
 	data, err := fresh.JSON()
 	if err != nil {
 		return fmt.Errorf("storing the verdict: %w", err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/craton-co/twice/internal/artefact"
+	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/plan"
@@ -60,6 +61,7 @@ type Options struct {
 	Jobs    int    // cargo's jobs on side A; 0: one for each processor
 	Engine  string // address of the engine that was asked for; "": the embedded one
 	Keep    string // directory that receives A's artefacts; "": none
+	Against string // what the builds are compared with; see package reference
 	Explain Explain
 	Runs    int    // how often a bisection repeats what decides; 0: see package bisect
 	Version string // of this program
@@ -173,15 +175,32 @@ type side struct {
 // Verify builds twice and decides. With an error there is no verdict, or, if
 // there is one, its bisection was cut off.
 func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, error) {
+	ref, incident, err := r.openReference(ctx, opt)
+	if err != nil || incident != nil {
+		return incident, err
+	}
 	prep, err := r.Prepare(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
 	defer prep.Project.Close()
+	if v := prep.otherInputs(ref, opt); v != nil {
+		return v, nil
+	}
 	key := prep.verdictKey(opt)
 	var stored *verdict.Verdict
 	if !opt.Fresh && opt.Keep == "" {
-		if stored = r.recall(key); stored != nil && !opt.wanted(stored) {
+		stored = r.recall(key)
+		if stored != nil && ref != nil {
+			enough, err := r.against(ctx, ref, stored, nil, cause.Context{})
+			if err != nil {
+				return nil, err
+			}
+			if !enough {
+				stored = nil
+			}
+		}
+		if stored != nil && !opt.wanted(stored) {
 			return stored, nil
 		}
 	}
@@ -220,8 +239,16 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 			return nil, err
 		}
 	}
-	if err := r.remember(ctx, key, v); err != nil || !opt.wanted(v) {
-		return v, err
+	if err := r.remember(ctx, key, v); err != nil {
+		return nil, err
+	}
+	if ref != nil {
+		if _, err := r.against(ctx, ref, v, sides[0].artefacts, cause.Context{A: sides[0].known(), Epoch: prep.Project.Source.Epoch}); err != nil {
+			return nil, err
+		}
+	}
+	if !opt.wanted(v) {
+		return v, nil
 	}
 	return v, r.explain(ctx, engine, prep, opt, v, key)
 }
