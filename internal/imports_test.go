@@ -29,6 +29,8 @@ var order = []string{
 	"internal/archive",
 	"internal/rust",
 	"internal/cargo",
+	"internal/pypi",
+	"internal/cuda",
 	"internal/config",
 	"internal/debian",
 	"internal/source",
@@ -124,7 +126,7 @@ func TestOnlyEnginesKnowEngines(t *testing.T) {
 
 // Hosts are named in one place.
 func TestHostsStandInOneFile(t *testing.T) {
-	hosts := []string{"crates.io/", "static.crates", "index.crates.io/", "deb.debian", "snapshot.debian", "static.rust", "developer.download", "proxy.golang"}
+	hosts := []string{"crates.io/", "static.crates", "index.crates.io/", "deb.debian", "snapshot.debian", "static.rust", "developer.download", "proxy.golang", "pypi.org", "pythonhosted"}
 	out, err := exec.Command("git", "ls-files", "-co", "--exclude-standard", "..").Output()
 	if err != nil {
 		t.Skip("not a git checkout: which files belong to it is not known")

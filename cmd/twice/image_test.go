@@ -29,8 +29,12 @@ func cmdServeImage(servers map[*testscript.TestScript]*httptest.Server) func(*te
 			servers[ts].Close()
 			return
 		}
+		whole := len(args) > 0 && args[0] == "-index"
+		if whole {
+			args = args[1:]
+		}
 		if neg || len(args) != 2 {
-			ts.Fatalf("usage: serve-image LAYOUT NAME | serve-image stop")
+			ts.Fatalf("usage: serve-image [-index] LAYOUT NAME | serve-image stop")
 		}
 		srv := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 		servers[ts] = srv
@@ -43,6 +47,13 @@ func cmdServeImage(servers map[*testscript.TestScript]*httptest.Server) func(*te
 		ts.Check(err)
 		repo, err := name.NewRepository(strings.TrimPrefix(srv.URL, "http://") + "/" + args[1])
 		ts.Check(err)
+		if whole {
+			d, err := index.Digest()
+			ts.Check(err)
+			ts.Check(remote.WriteIndex(repo.Digest(d.String()), index))
+			ts.Setenv("BASE", repo.Digest(d.String()).String())
+			return
+		}
 		ref := repo.Digest(list.Manifests[0].Digest.String())
 		ts.Check(remote.Write(ref, img))
 		ts.Setenv("BASE", ref.String())

@@ -38,7 +38,7 @@ as trust on first use.`,
   twice lock --update toolchain`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	cmd.Flags().StringSliceVar(&update, "update", nil, "move a pin: toolchain, builder, base, engine, git, all")
+	cmd.Flags().StringSliceVar(&update, "update", nil, "move a pin: toolchain, builder, base, cuda, engine, git, all")
 	cmd.Flags().Var(&config, "config", "a twice.toml in the place of the workspace's own")
 	cmd.Flags().StringVar(&profile, "profile", "", "lock the inputs of this profile of twice.toml, in twice.NAME.lock")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -90,6 +90,9 @@ func writeLock(cmd *cobra.Command, name string, l *lock.Lock) error {
 	}
 	for _, b := range l.Bases {
 		fmt.Fprintf(cmd.OutOrStdout(), "  %s, vouched for by %s\n", b.Name, b.Vouched)
+	}
+	if c := l.CUDA; c != nil {
+		fmt.Fprintf(cmd.OutOrStdout(), "  %s: %d files, vouched for by %s\n", c, len(c.Wheels)+len(c.Archives), c.Vouched)
 	}
 	for _, x := range l.Git {
 		fmt.Fprintf(cmd.OutOrStdout(), "  %s at %.12s, vouched for by %s\n", x.URL, x.Commit, lock.Unsigned)

@@ -84,6 +84,7 @@ func TestEngineScripts(t *testing.T) {
 		t.Run(filepath.Base(s), func(t *testing.T) {
 			p := params("", func(env *testscript.Env) error {
 				env.Setenv("TWICE_CACHE", cache)
+				env.Setenv("CACHE", cache)
 				return nil
 			})
 			p.Files = []string{s}
@@ -131,6 +132,9 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"build-context":  cmdBuildContext,
 			"commit":         cmdCommit,
+			"cuda-driver":    cmdCUDADriver,
+			"cuda-image":     cmdCUDAImage,
+			"cuda-redist":    cmdCUDARedist,
 			"damage":         cmdDamage,
 			"nothing-left":   cmdNothingLeft,
 			"same-artefacts": cmdSameArtefacts,

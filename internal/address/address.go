@@ -7,11 +7,12 @@
 //
 //   - mirrors given on the command line
 //   - mirrors of the environment: TWICE_MIRROR_CRATES, _DEBIAN, _SNAPSHOT,
-//     _RUST, _CUDA (lists separated by commas), _GIT, _REGISTRIES (lists of
-//     FROM=TO)
+//     _RUST, _CUDA, _PYPI (lists separated by commas), _GIT, _REGISTRIES
+//     (lists of FROM=TO)
 //   - mirrors of $XDG_CONFIG_HOME/twice/config.toml (see [Settings])
 //   - the machine's own configuration: apt's sources, cargo's source
-//     replacement, RUSTUP_DIST_SERVER
+//     replacement, pip's index-url, extra-index-url, find-links and no-index
+//     (environment and pip.conf), RUSTUP_DIST_SERVER
 //   - the built-in defaults, unless TWICE_NO_DEFAULTS=1 or mirrors-only = true
 //
 // A mirror is an http, https or file address, or an absolute path. What it
@@ -26,7 +27,10 @@
 //	snapshot    the same for each time: {archive} and {time} in the address,
 //	            else <address>/{archive}/{time}
 //	rust        dist/…
-//	cuda        NVIDIA's redistributables: <component>/<platform>/…
+//	cuda        NVIDIA's redistributables: redistrib_<release>.json and
+//	            <component>/<platform>/…
+//	pypi        a simple index: <project>/ lists the files (PEP 503 or 691);
+//	            or the files themselves, in one folder
 //
 // The machine's proxies and certificates are net/http's: HTTPS_PROXY,
 // HTTP_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR. apt's own proxy setting,
@@ -50,6 +54,7 @@ type Resolver struct {
 	debian     debianSources
 	rust       []string
 	cuda       []string
+	wheels     wheelSources
 	git        []replacement
 	registries []replacement
 	upstream   bool // what isn't mirrored may be had at its own address
@@ -108,6 +113,7 @@ func (r *Resolver) addMirrors(m Mirrors) {
 	r.debian.addMirrors(m)
 	r.rust = append(r.rust, m.Rust...)
 	r.cuda = append(r.cuda, m.CUDA...)
+	r.wheels.addMirrors(m.PyPI)
 	r.git = append(r.git, replacements(m.Git)...)
 	r.registries = append(r.registries, replacements(m.Registries)...)
 }
@@ -119,6 +125,9 @@ func (r *Resolver) addMachine(env func(string) string, aptDir string) error {
 	}
 	if ok {
 		r.crates = append(r.crates, c)
+	}
+	if err := r.wheels.addPip(env); err != nil {
+		return err
 	}
 	r.debian.apt = readApt(aptDir)
 	if s := env("RUSTUP_DIST_SERVER"); s != "" {
@@ -136,6 +145,9 @@ func (r *Resolver) addDefaults() {
 	r.debian.addDefaults()
 	r.rust = append(r.rust, defaultRust)
 	r.cuda = append(r.cuda, defaultCUDA)
+	if !r.wheels.noIndex {
+		r.wheels.indexes = append(r.wheels.indexes, defaultWheels)
+	}
 	r.upstream = true
 }
 
@@ -144,6 +156,7 @@ func (r *Resolver) addDefaults() {
 func (r *Resolver) Rust(path string) []string { return joinAll(r.rust, path) }
 
 // CUDA returns the addresses of one of NVIDIA's redistributables:
+// "redistrib_12.9.1.json",
 // "cuda_nvcc/linux-x86_64/cuda_nvcc-linux-x86_64-12.9.86-archive.tar.xz".
 func (r *Resolver) CUDA(path string) []string { return joinAll(r.cuda, path) }
 

@@ -15,6 +15,7 @@ const (
 	defaultOldDebian  = "https://archive.debian.org/{archive}" // suites that are out of support
 	defaultRust       = "https://static.rust-lang.org"
 	defaultCUDA       = "https://developer.download.nvidia.com/compute/cuda/redist"
+	defaultWheels     = "https://pypi.org/simple"
 )
 
 // IsDefault tells whether an address is at one of the built-in hosts, rather
@@ -25,7 +26,7 @@ func IsDefault(address string) bool {
 		return false
 	}
 	for _, d := range []string{
-		defaultCrates, defaultCrateIndex, defaultDebian, defaultSnapshot, defaultOldDebian, defaultRust, defaultCUDA,
+		defaultCrates, defaultCrateIndex, defaultDebian, defaultSnapshot, defaultOldDebian, defaultRust, defaultCUDA, defaultWheels,
 	} {
 		_, rest, _ := strings.Cut(d, "://")
 		host, _, _ := strings.Cut(rest, "/")

@@ -25,6 +25,7 @@ type Mirrors struct {
 	Snapshot []string `toml:"snapshot"`
 	Rust     []string `toml:"rust"`
 	CUDA     []string `toml:"cuda"`
+	PyPI     []string `toml:"pypi"`
 
 	// Git maps what a repository's URL begins with to what takes its place.
 	Git map[string]string `toml:"git"`
@@ -96,6 +97,7 @@ func environmentMirrors(env func(string) string, from string) (Mirrors, error) {
 		Snapshot: list(env("TWICE_MIRROR_SNAPSHOT")),
 		Rust:     list(env("TWICE_MIRROR_RUST")),
 		CUDA:     list(env("TWICE_MIRROR_CUDA")),
+		PyPI:     list(env("TWICE_MIRROR_PYPI")),
 	}
 	var err error
 	if m.Git, err = pairs(from+", git", env("TWICE_MIRROR_GIT")); err != nil {
@@ -108,14 +110,14 @@ func environmentMirrors(env func(string) string, from string) (Mirrors, error) {
 }
 
 // ParseMirrors reads mirrors that are given as KIND=ADDRESS each, KIND being
-// crates, debian, snapshot, rust, cuda, git or registries. Of the last two an
+// crates, debian, snapshot, rust, cuda, pypi, git or registries. Of the last two an
 // address is what is replaced, "=", and what takes its place.
 func ParseMirrors(list []string) (Mirrors, error) {
 	env := map[string]string{}
 	for _, m := range list {
 		kind, value, ok := strings.Cut(m, "=")
-		if !ok || !slices.Contains([]string{"crates", "debian", "snapshot", "rust", "cuda", "git", "registries"}, kind) {
-			return Mirrors{}, fault.Hint(fmt.Errorf("mirror %q is not KIND=ADDRESS", m), "KIND is crates, debian, snapshot, rust, cuda, git or registries")
+		if !ok || !slices.Contains([]string{"crates", "debian", "snapshot", "rust", "cuda", "pypi", "git", "registries"}, kind) {
+			return Mirrors{}, fault.Hint(fmt.Errorf("mirror %q is not KIND=ADDRESS", m), "KIND is crates, debian, snapshot, rust, cuda, pypi, git or registries")
 		}
 		env["TWICE_MIRROR_"+strings.ToUpper(kind)] += "," + value
 	}
@@ -156,6 +158,7 @@ func (m Mirrors) before(n Mirrors) Mirrors {
 		Snapshot:   slices.Concat(m.Snapshot, n.Snapshot),
 		Rust:       slices.Concat(m.Rust, n.Rust),
 		CUDA:       slices.Concat(m.CUDA, n.CUDA),
+		PyPI:       slices.Concat(m.PyPI, n.PyPI),
 		Git:        merge(m.Git, n.Git),
 		Registries: merge(m.Registries, n.Registries),
 	}
@@ -163,7 +166,7 @@ func (m Mirrors) before(n Mirrors) Mirrors {
 
 // checked returns m with every address in full. Errors name where m is from.
 func (m Mirrors) checked(from string) (Mirrors, error) {
-	for _, l := range []*[]string{&m.Crates, &m.Debian, &m.Snapshot, &m.Rust, &m.CUDA} {
+	for _, l := range []*[]string{&m.Crates, &m.Debian, &m.Snapshot, &m.Rust, &m.CUDA, &m.PyPI} {
 		*l = slices.Clone(*l)
 		for i, a := range *l {
 			rest, sparse := strings.CutPrefix(a, "sparse+")

@@ -38,6 +38,7 @@ package compose
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -68,6 +69,8 @@ type Input struct {
 	// Tree returns the content. It is called only if no layer with that key is
 	// in the store, or if Key is empty.
 	Tree func(context.Context) (*layer.Tree, error)
+	// Env is what the image's configuration says beside the layer: "NAME=value".
+	Env []string
 }
 
 // Builder returns the image that def and its lock describe, with one layer more
@@ -78,19 +81,47 @@ func Builder(ctx context.Context, st *store.Store, def images.Definition, inputs
 	if err != nil {
 		return image.Image{}, fmt.Errorf("composing image %s: %w", def.Name, err)
 	}
-	layers := []layer.Layer{base}
-	for _, in := range inputs {
-		l, err := inputLayer(ctx, st, in, layer.Compression(def.Compression))
-		if err != nil {
-			return image.Image{}, fmt.Errorf("composing image %s: %s: %w", def.Name, in.Name, err)
-		}
-		layers = append(layers, l)
+	cfg := config(def)
+	layers, err := inputLayers(ctx, st, inputs, layer.Compression(def.Compression), &cfg)
+	if err != nil {
+		return image.Image{}, fmt.Errorf("composing image %s: %w", def.Name, err)
 	}
-	img, err := image.Write(ctx, st, nil, layers, config(def))
+	img, err := image.Write(ctx, st, nil, append([]layer.Layer{base}, layers...), cfg)
 	if err != nil {
 		return image.Image{}, fmt.Errorf("composing image %s: %w", def.Name, err)
 	}
 	return img, nil
+}
+
+// On returns base, an image of the store, with one layer more for each input, and
+// env in its configuration. What runs in it starts as root.
+func On(ctx context.Context, st *store.Store, base image.Image, env []string, inputs ...Input) (image.Image, error) {
+	cfg := image.Config{User: "0:0", Env: env}
+	layers, err := inputLayers(ctx, st, inputs, layer.Zstd, &cfg)
+	if err != nil {
+		return image.Image{}, fmt.Errorf("composing an image on %s: %w", base.Desc.Digest, err)
+	}
+	img, err := image.Write(ctx, st, &base, layers, cfg)
+	if err != nil {
+		return image.Image{}, fmt.Errorf("composing an image on %s: %w", base.Desc.Digest, err)
+	}
+	return img, nil
+}
+
+// inputLayers makes the layers, and puts into cfg what they say besides.
+func inputLayers(ctx context.Context, st *store.Store, inputs []Input, c layer.Compression, cfg *image.Config) ([]layer.Layer, error) {
+	var layers []layer.Layer
+	env := slices.Clone(cfg.Env)
+	for _, in := range inputs {
+		l, err := inputLayer(ctx, st, in, c)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", in.Name, err)
+		}
+		layers = append(layers, l)
+		env = append(env, in.Env...)
+	}
+	cfg.Env = env
+	return layers, nil
 }
 
 // Runtime returns the image that def and its lock describe.

@@ -13,8 +13,14 @@
 //	components = ["rustfmt"]      # beside rustc, cargo and rust-std
 //
 //	[builder]
-//	image    = "builder-rust"     # a definition in images/
+//	image    = "builder-rust"     # a definition in images/, or name@sha256:…, which needs what that has
 //	packages = ["cmake"]          # more Debian packages
+//
+//	[cuda]                        # a layer of the builder, and what build scripts find it by
+//	wheels   = ["nvidia-cuda-runtime-cu12==12.9.79", "nvidia-cuda-nvcc-cu12==12.9.86",
+//	            "libclang==18.1.1"]   # libclang for bindgen; it may be all that is wanted
+//	redist   = "12.9.1"           # instead of nvidia's wheels: NVIDIA's archives of that release
+//	components = ["cuda_cudart", "cuda_nvcc"]  # which of them; this is the default
 //
 //	[[build]]
 //	name     = "ripgrep"          # default: the package; the sources lie in /build/<name>
@@ -77,6 +83,7 @@ type File struct {
 	Epoch     *int64    `toml:"epoch,omitempty" json:"epoch,omitempty"`
 	Toolchain Toolchain `toml:"toolchain,omitempty" json:"toolchain"`
 	Builder   Builder   `toml:"builder,omitempty" json:"builder"`
+	CUDA      *CUDA     `toml:"cuda,omitempty" json:"cuda,omitempty"`
 	Builds    []Build   `toml:"build,omitempty" json:"build"`
 	Images    []Image   `toml:"image,omitempty" json:"image"`
 	Archive   Archive   `toml:"archive,omitempty" json:"archive"`
@@ -89,6 +96,7 @@ type Profile struct {
 	Base      string     `toml:"base,omitempty"`
 	Toolchain *Toolchain `toml:"toolchain,omitempty"`
 	Builder   *Builder   `toml:"builder,omitempty"`
+	CUDA      *CUDA      `toml:"cuda,omitempty"`
 }
 
 // Toolchain is what rust-toolchain.toml says, or what overrides it.
@@ -102,6 +110,17 @@ type Builder struct {
 	Image    string   `toml:"image,omitempty" json:"image,omitempty"`
 	Packages []string `toml:"packages,omitempty" json:"packages,omitempty"`
 }
+
+// CUDA is the toolkit, and the libclang, that build scripts use.
+type CUDA struct {
+	Wheels     []string `toml:"wheels,omitempty" json:"wheels,omitempty"`
+	Redist     string   `toml:"redist,omitempty" json:"redist,omitempty"`
+	Components []string `toml:"components,omitempty" json:"components,omitempty"`
+}
+
+// ByDigest tells whether the builder starts from an image and not from Debian
+// packages.
+func (b Builder) ByDigest() bool { return strings.Contains(b.Image, "@") }
 
 // Build is one run of cargo.
 type Build struct {
@@ -167,6 +186,9 @@ func (f *File) Use(name string) error {
 	if p.Builder != nil {
 		f.Builder = *p.Builder
 	}
+	if p.CUDA != nil {
+		f.CUDA = p.CUDA
+	}
 	for i := range f.Images {
 		if im := &f.Images[i]; p.Base != "" && im.Base != "scratch" {
 			im.Base = p.Base
@@ -204,6 +226,9 @@ func (f *File) InputsDigest() digest.Digest {
 	text := fmt.Sprintf("twice inputs v1\ntoolchain %q %q\nbuilder %q %q\nbases %q\ntargets %q\n",
 		f.Toolchain.Channel, sorted(f.Toolchain.Components), f.Builder.Image, sorted(f.Builder.Packages),
 		slices.Compact(bases), slices.Compact(targets))
+	if c := f.CUDA; c != nil {
+		text += fmt.Sprintf("cuda %q %q %q\n", sorted(c.Wheels), c.Redist, sorted(c.Components))
+	}
 	return digest.FromString(text)
 }
 

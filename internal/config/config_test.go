@@ -60,6 +60,14 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"[profile.A]\n", `twice.toml:1: "A" can't be a profile`},
 		{"[profile.a]\nbase = \"x@y\"\n", "twice.toml:2: base"},
 		{"[profile.a.builder]\npackages = [\"X\"]\n", `twice.toml:2: "X" is not the name of a Debian package`},
+		{"[cuda]\n", "[cuda] names neither"},
+		{"[cuda]\nwheels = [\"libclang>=18\"]\n", "twice.toml:2: \"libclang>=18\" is not a wheel at one version"},
+		{"[cuda]\nwheels = [\"numpy==2.0.0\"]\n", "neither a wheel of NVIDIA's"},
+		{"[cuda]\nwheels = [\"libclang==18.1.1\", \"LibClang==17.0.6\"]\n", "asked for twice"},
+		{"[cuda]\nredist = \"12.9\"\n", "twice.toml:2: \"12.9\" is not a release"},
+		{"[cuda]\nredist = \"12.9.1\"\nwheels = [\"nvidia-cuda-runtime-cu12==12.9.79\"]\n", "two toolkits"},
+		{"[cuda]\nredist = \"12.9.1\"\ncomponents = [\"../x\"]\n", "not a component"},
+		{"[cuda]\nwheels = [\"libclang==18.1.1\"]\ncomponents = [\"cuda_nvcc\"]\n", "which is not set"},
 		{"epoch = -1\n", "twice.toml:1: epoch"},
 	} {
 		_, err := Parse([]byte(c.text))
@@ -97,6 +105,7 @@ func TestInputsDigest(t *testing.T) {
 		strings.Replace(base, "1.95.0", "1.96.0", 1),
 		strings.Replace(base, "runtime-cc", "scratch", 1),
 		base + "[builder]\npackages=[\"cmake\"]\n",
+		base + "[cuda]\nwheels=[\"libclang==18.1.1\"]\n",
 		strings.Replace(base, `name="a"`, "name=\"a\"\ntarget=\"aarch64-unknown-linux-gnu\"", 1),
 	} {
 		if parse(other).InputsDigest() == d {

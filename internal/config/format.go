@@ -20,6 +20,11 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   image    = "builder-rust"
   packages = ["cmake"]          # more Debian packages
 
+  [cuda]                        # a layer of the builder, and what build scripts find it by
+  wheels = ["nvidia-cuda-runtime-cu12==12.9.79", "libclang==18.1.1"]  # from the Python package index
+  # redist     = "12.9.1"       # instead of nvidia's wheels: NVIDIA's archives of that release
+  # components = ["cuda_cudart", "cuda_nvcc"]
+
   [[build]]
   name     = "ripgrep"          # default: the package; the sources lie in /build/<name>
   packages = ["ripgrep"]        # cargo's --package

@@ -78,9 +78,15 @@ func (f *File) check(data []byte) error {
 				return err
 			}
 		}
+		if err := p.CUDA.check(bad); err != nil {
+			return err
+		}
 		if err := (Image{Base: p.Base}).check(bad); err != nil {
 			return err
 		}
+	}
+	if err := f.CUDA.check(bad); err != nil {
+		return err
 	}
 	names := map[string]bool{}
 	for _, b := range f.Builds {
@@ -137,7 +143,10 @@ func (b Builder) check(bad func(value, format string, a ...any) error) error {
 			return bad(p, "%q is not the name of a Debian package", p)
 		}
 	}
-	return nil
+	if b.ByDigest() && len(b.Packages) > 0 {
+		return bad(b.Packages[0], "packages are added to a definition, and not to an image by digest")
+	}
+	return checkImage("image", b.Image, bad)
 }
 
 func (im Image) check(bad func(value, format string, a ...any) error) error {
@@ -160,13 +169,17 @@ func (im Image) check(bad func(value, format string, a ...any) error) error {
 			return bad(to, "%q is not an absolute path in the image", to)
 		}
 	}
-	if im.Base != "" && strings.Contains(im.Base, "@") {
-		_, d, _ := strings.Cut(im.Base, "@")
+	return checkImage("base", im.Base, bad)
+}
+
+func checkImage(what, ref string, bad func(value, format string, a ...any) error) error {
+	if strings.Contains(ref, "@") {
+		_, d, _ := strings.Cut(ref, "@")
 		if _, err := digest.Parse(d); err != nil {
-			return bad(im.Base, "base %q: %v", im.Base, err)
+			return bad(ref, "%s %q: %v", what, ref, err)
 		}
-	} else if im.Base != "" && !nameRE.MatchString(im.Base) {
-		return bad(im.Base, "base %q: a definition's name, scratch, or name@sha256:…", im.Base)
+	} else if ref != "" && !nameRE.MatchString(ref) {
+		return bad(ref, "%s %q: a definition's name, scratch, or name@sha256:…", what, ref)
 	}
 	return nil
 }

@@ -47,8 +47,18 @@ func materials(p *resolve.Project, b config.Build) (sbom.Input, error) {
 		Binaries: b.Bins, Lock: p.CargoLock, Toolchain: p.Lock.Toolchain.Pin,
 	}
 	var err error
-	if in.Builder, err = debian(p, p.Config.Builder.Image); err != nil {
+	if name, d, byDigest := strings.Cut(p.Config.Builder.Image, "@"); byDigest {
+		in.Images = append(in.Images, sbom.Image{Name: name, Digest: digest.Digest(d), Build: true})
+	} else if in.Builder, err = debian(p, name); err != nil {
 		return in, err
+	}
+	if c := p.Lock.CUDA; c != nil {
+		for _, f := range c.Wheels {
+			in.Files = append(in.Files, sbom.File{Name: f.Name, Version: f.Version, PURL: "pkg:pypi/" + f.Name + "@" + f.Version, Digest: f.SHA256})
+		}
+		for _, f := range c.Archives {
+			in.Files = append(in.Files, sbom.File{Name: f.Name, Version: f.Version, PURL: "pkg:generic/" + f.Name + "@" + f.Version, Digest: f.SHA256})
+		}
 	}
 	for _, im := range p.Config.Images {
 		switch name, d, byDigest := strings.Cut(im.Base, "@"); {

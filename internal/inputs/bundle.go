@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -83,13 +82,13 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 	if err != nil {
 		return nil, err
 	}
-	files, err := bundledFiles(ctx, tools, p, set)
+	files, err := bundledFiles(ctx, tools, p)
 	if err != nil {
 		return nil, err
 	}
 	roots := []ocispec.Descriptor{files}
 	if tree := p.Lock.Toolchain.Tree; tree != "" { // else its tarballs are among the files
-		toolchain, err := toolchainImage(ctx, tools, set.Builder)
+		toolchain, err := toolchainImage(ctx, tools, p, set.Builder)
 		if err != nil {
 			return nil, err
 		}
@@ -104,23 +103,27 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 		set.Git.Desc.Annotations = map[string]string{annotationGit: string(repos)}
 		roots = append(roots, set.Git.Desc)
 	}
-	for _, name := range slices.Sorted(maps.Keys(set.Runtimes)) {
-		if strings.Contains(name, "@") {
-			roots = append(roots, set.Runtimes[name].Desc)
+	refs := p.Bases()
+	slices.Sort(refs)
+	for _, ref := range refs {
+		im, err := resolve.Pull(ctx, tools, ref, true)
+		if err != nil {
+			return nil, err
 		}
+		roots = append(roots, im.Desc)
 	}
 	return roots, nil
 }
 
-// toolchainImage is the builder's last layer as an image of its own.
-func toolchainImage(ctx context.Context, tools resolve.Tools, builder image.Image) (image.Image, error) {
-	last := len(builder.Manifest.Layers) - 1
-	l := layer.Layer{Desc: builder.Manifest.Layers[last], DiffID: builder.Config.RootFS.DiffIDs[last]}
+// toolchainImage is the builder's layer with the toolchain as an image of its own.
+func toolchainImage(ctx context.Context, tools resolve.Tools, p *resolve.Project, builder image.Image) (image.Image, error) {
+	at := len(builder.Manifest.Layers) - 1 - countCUDA(p)
+	l := layer.Layer{Desc: builder.Manifest.Layers[at], DiffID: builder.Config.RootFS.DiffIDs[at]}
 	return image.Write(ctx, tools.Store, nil, []layer.Layer{l}, image.Config{Platform: builder.Config.Platform})
 }
 
 // bundledFiles writes the artifact.
-func bundledFiles(ctx context.Context, tools resolve.Tools, p *resolve.Project, set *Set) (ocispec.Descriptor, error) {
+func bundledFiles(ctx context.Context, tools resolve.Tools, p *resolve.Project) (ocispec.Descriptor, error) {
 	items, err := Items(tools, p)
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -139,8 +142,12 @@ func bundledFiles(ctx context.Context, tools resolve.Tools, p *resolve.Project, 
 			return ocispec.Descriptor{}, err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(set.Runtimes)) {
-		if err := files.addIndex(name, set.Runtimes[name]); err != nil {
+	for _, ref := range p.Bases() {
+		im, err := resolve.Pull(ctx, tools, ref, true)
+		if err == nil {
+			err = files.addIndex(ref, im)
+		}
+		if err != nil {
 			return ocispec.Descriptor{}, err
 		}
 	}

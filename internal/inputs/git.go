@@ -31,7 +31,7 @@ func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project
 	if len(deps) == 0 {
 		return nil
 	}
-	def, err := p.Definition(p.Config.Builder.Image)
+	def, err := p.Definition(p.GitBuilder())
 	if err != nil {
 		return err
 	}

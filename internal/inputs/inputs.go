@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/craton-co/twice/internal/base"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/fetch"
@@ -20,7 +19,6 @@ import (
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Set is everything that a project's builds start from.
@@ -41,8 +39,10 @@ type Set struct {
 }
 
 // Items are the files that must be in the store before Compose: crates,
-// Debian packages, and the tarballs of a toolchain that nothing else can serve. Another
-// one that is not installed here is fetched when its layer is made.
+// Debian packages, CUDA's wheels and archives, and the tarballs of a toolchain
+// that nothing else can serve. Another one that is not installed here is
+// fetched when its layer is made. Wheels have no address yet: see
+// resolve.LocateWheels.
 func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 	var items []fetch.Item
 	for _, c := range p.CargoLock.Crates() {
@@ -57,12 +57,15 @@ func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name == p.Config.Builder.Image && len(cargo.GitDependencies(p.CargoLock)) > 0 {
+		if name == p.GitBuilder() && len(cargo.GitDependencies(p.CargoLock)) > 0 {
 			if def, err = def.With(gitGroup); err != nil {
 				return nil, err
 			}
 		}
 		items = append(items, compose.Items(def, tools.Resolver)...)
+	}
+	if c := p.Lock.CUDA; c != nil {
+		items = append(items, resolve.CUDAItems(tools, c.Pin)...)
 	}
 	return items, nil
 }
@@ -73,6 +76,11 @@ func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
 	if err != nil {
 		return err
 	}
+	if c := p.Lock.CUDA; c != nil {
+		if err := resolve.LocateWheels(ctx, tools, items, c.Pin); err != nil {
+			return err
+		}
+	}
 	if err := tools.Fetcher.Fetch(ctx, items); err != nil {
 		return err
 	}
@@ -81,21 +89,12 @@ func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
 			return err
 		}
 	}
-	for _, im := range p.Config.Images {
-		if strings.Contains(im.Base, "@") {
-			if _, err := pull(ctx, tools, im.Base, tools.Fetcher.Offline); err != nil {
-				return err
-			}
+	for _, ref := range p.Bases() {
+		if _, err := resolve.Pull(ctx, tools, ref, tools.Fetcher.Offline); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// pull brings a base image by digest into the store.
-func pull(ctx context.Context, tools resolve.Tools, ref string, offline bool) (image.Image, error) {
-	return base.Pull(ctx, tools.Store, tools.Resolver, ref, base.Options{
-		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}, Offline: offline, Progress: tools.Fetcher.Progress,
-	})
 }
 
 // Compose makes the images from what is in the store.
@@ -118,6 +117,9 @@ func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.P
 	for _, d := range cargo.GitDependencies(p.CargoLock) {
 		set.GitCrates += len(d.Packages)
 	}
+	if p.Config.Builder.ByDigest() {
+		return nil
+	}
 	def, err := p.Definition(p.Config.Builder.Image)
 	set.Packages = len(def.Locked())
 	return err
@@ -127,18 +129,17 @@ func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.P
 // its sources.
 func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set, error) {
 	set := &Set{Runtimes: map[string]image.Image{}}
-	def, err := p.Definition(p.Config.Builder.Image)
-	if err != nil {
-		return nil, err
-	}
 	toolchain, done := rust(tools, p)
 	defer done()
-	if set.Builder, err = compose.Builder(ctx, tools.Store, def, toolchain); err != nil {
+	more, doneCUDA := cudaLayers(tools, p)
+	defer doneCUDA()
+	var err error
+	if set.Builder, err = builder(ctx, tools, p, append([]compose.Input{toolchain}, more...)); err != nil {
 		return nil, err
 	}
 	if tree := p.Lock.Toolchain.Tree; tree != "" {
 		// A store is a place that inputs may be taken from: see ReadBundle.
-		found, err := toolchainImage(ctx, tools, set.Builder)
+		found, err := toolchainImage(ctx, tools, p, set.Builder)
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +158,7 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 			continue
 		}
 		if strings.Contains(im.Base, "@") {
-			if set.Runtimes[im.Base], err = pull(ctx, tools, im.Base, true); err != nil {
+			if set.Runtimes[im.Base], err = resolve.Pull(ctx, tools, im.Base, true); err != nil {
 				return nil, err
 			}
 			continue

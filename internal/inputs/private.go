@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/image"
@@ -29,13 +28,8 @@ func NewPrivate(p *resolve.Project, git, bases bool) Private {
 		v.CargoLock = p.CargoLockText
 	}
 	if bases {
-		for _, im := range p.Config.Images {
-			if strings.Contains(im.Base, "@") {
-				v.Bases = append(v.Bases, im.Base)
-			}
-		}
+		v.Bases = p.Bases()
 		slices.Sort(v.Bases)
-		v.Bases = slices.Compact(v.Bases)
 	}
 	return v
 }
@@ -80,7 +74,7 @@ func (v Private) roots(ctx context.Context, tools resolve.Tools) ([]ocispec.Desc
 		roots = append(roots, img.Desc)
 	}
 	for _, ref := range v.Bases {
-		img, err := pull(ctx, tools, ref, false)
+		img, err := resolve.Pull(ctx, tools, ref, false)
 		if err != nil {
 			return nil, err
 		}

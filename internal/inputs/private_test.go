@@ -173,7 +173,7 @@ func TestPrivate(t *testing.T) {
 	if err := ReadBundle(t.Context(), tools, dirs[0]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pull(t.Context(), tools, ref, true); err != nil {
+	if _, err := resolve.Pull(t.Context(), tools, ref, true); err != nil {
 		t.Error(err)
 	}
 	if _, err := source.FetchGit(t.Context(), source.GitOptions{URLs: []string{"ssh://git@git.test/team/dep"}, Commit: commit, Dir: resolve.GitCache(tools), Offline: true}); err != nil {

@@ -21,6 +21,11 @@
 //	index      = { path, size, sha256 }
 //	packages = [ { name, version, architecture, source, groups, path, size, sha256 }, … ]
 //
+//	[cuda]                    # a CUDA toolkit and a libclang, see package cuda
+//	form, version, vouched
+//	wheels   = [ { name, version, file, size, sha256 }, … ]
+//	archives = [ { name, version, path, size, sha256 }, … ]
+//
 //	[[base]]                  # a base image by digest
 //	name, digest, vouched
 //
@@ -48,6 +53,7 @@ package lock
 
 import (
 	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/cuda"
 	"github.com/craton-co/twice/internal/rust"
 	"github.com/opencontainers/go-digest"
 )
@@ -71,6 +77,7 @@ const Unsigned = "nobody: trust on first use"
 type Lock struct {
 	Inputs    digest.Digest // of the settings that it answers
 	Toolchain Toolchain
+	CUDA      *CUDA // nil: none is asked for
 	Images    []Image
 	Bases     []Base
 	Git       []Git
@@ -79,6 +86,12 @@ type Lock struct {
 // Toolchain is a pinned Rust toolchain.
 type Toolchain struct {
 	rust.Pin
+	Vouched string
+}
+
+// CUDA is a pinned toolkit, or a libclang alone.
+type CUDA struct {
+	cuda.Pin
 	Vouched string
 }
 

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/cuda"
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/pypi"
 	"github.com/craton-co/twice/internal/rust"
 	"github.com/opencontainers/go-digest"
 	"github.com/pelletier/go-toml/v2"
@@ -36,6 +39,13 @@ type file struct {
 			SHA256 string `toml:"sha256"`
 		} `toml:"components"`
 	} `toml:"toolchain"`
+	CUDA *struct {
+		Form     string     `toml:"form"`
+		Version  string     `toml:"version"`
+		Vouched  string     `toml:"vouched"`
+		Wheels   []cudaFile `toml:"wheels"`
+		Archives []cudaFile `toml:"archives"`
+	} `toml:"cuda"`
 	Image []struct {
 		Name         string           `toml:"name"`
 		Definition   digest.Digest    `toml:"definition"`
@@ -62,6 +72,15 @@ type file struct {
 		Lines string `toml:"lines"`
 		Whole string `toml:"whole"`
 	} `toml:"check"`
+}
+
+type cudaFile struct {
+	Name    string `toml:"name"`
+	Version string `toml:"version"`
+	File    string `toml:"file"`
+	Path    string `toml:"path"`
+	Size    int64  `toml:"size"`
+	SHA256  string `toml:"sha256"`
 }
 
 const mend = "run `twice lock` to write it anew, or `twice lock --update WHAT` to move one pin"
@@ -165,6 +184,10 @@ func (f *file) lock(text string) (*Lock, error) {
 		l.Toolchain.Components = append(l.Toolchain.Components, rust.Component{
 			Name: c.Name, Target: c.Target, Path: c.Path, SHA256: digest.NewDigestFromEncoded(digest.SHA256, c.SHA256), Size: -1})
 	}
+	var err error
+	if l.CUDA, err = f.cuda(bad); err != nil {
+		return nil, err
+	}
 	for _, im := range f.Image {
 		if _, twice := l.Image(im.Name); twice {
 			return nil, bad(im.Name, "image %s is locked twice", im.Name)
@@ -192,6 +215,40 @@ func (f *file) lock(text string) (*Lock, error) {
 		l.Git = append(l.Git, Git(g))
 	}
 	return l, nil
+}
+
+func (f *file) cuda(bad func(value, format string, a ...any) error) (*CUDA, error) {
+	c := f.CUDA
+	if c == nil {
+		return nil, nil
+	}
+	out := &CUDA{Pin: cuda.Pin{Form: c.Form, Version: c.Version}, Vouched: c.Vouched}
+	if !slices.Contains([]string{"", cuda.Wheels, cuda.Redist, cuda.Image}, c.Form) {
+		return nil, bad(c.Form, "cuda: %q is not a form in which it is distributed", c.Form)
+	}
+	for _, w := range c.Wheels {
+		r := pypi.Requirement{Name: w.Name, Version: w.Version}
+		if err := pypi.CheckFile(w.File, r); err != nil {
+			return nil, bad(w.File, "cuda: %v", err)
+		}
+		out.Wheels = append(out.Wheels, w.file(w.File))
+	}
+	for _, a := range c.Archives {
+		if err := cuda.CheckArchive(a.file(a.Path)); err != nil {
+			return nil, bad(a.Path, "cuda: %v", err)
+		}
+		out.Archives = append(out.Archives, a.file(a.Path))
+	}
+	for _, x := range slices.Concat(c.Wheels, c.Archives) {
+		if !hexRE.MatchString(x.SHA256) || x.Size <= 0 {
+			return nil, bad(x.SHA256, "cuda: the size or hash of %s is malformed", x.Name)
+		}
+	}
+	return out, nil
+}
+
+func (f cudaFile) file(path string) cuda.File {
+	return cuda.File{Name: f.Name, Version: f.Version, Path: path, Size: f.Size, SHA256: digest.NewDigestFromEncoded(digest.SHA256, f.SHA256)}
 }
 
 func relative(p string) bool {

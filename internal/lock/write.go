@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/craton-co/twice/internal/cuda"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -33,6 +34,7 @@ func (l *Lock) Format() []byte {
 		fmt.Fprintf(&b, "  { name = %q, target = %q, path = %q, sha256 = %q },\n", c.Name, c.Target, c.Path, c.SHA256.Encoded())
 	}
 	b.WriteString("]\n")
+	writeCUDA(&b, l.CUDA)
 	images := slices.SortedFunc(slices.Values(l.Images), func(x, y Image) int { return cmp.Compare(x.Name, y.Name) })
 	for _, im := range images {
 		writeImage(&b, im)
@@ -48,6 +50,23 @@ func (l *Lock) Format() []byte {
 	b.WriteByte('\n')
 	body := b.String()
 	return []byte(body + checkTable(body))
+}
+
+func writeCUDA(b *strings.Builder, c *CUDA) {
+	if c == nil {
+		return
+	}
+	fmt.Fprintf(b, "\n[cuda]\nform = %q\nversion = %q\nvouched = %q\n", c.Form, c.Version, c.Vouched)
+	for _, x := range []struct {
+		key, place string
+		files      []cuda.File
+	}{{"wheels", "file", c.Wheels}, {"archives", "path", c.Archives}} {
+		fmt.Fprintf(b, "%s = [\n", x.key)
+		for _, f := range x.files {
+			fmt.Fprintf(b, "  { name = %q, version = %q, %s = %q, size = %d, sha256 = %q },\n", f.Name, f.Version, x.place, f.Path, f.Size, f.SHA256.Encoded())
+		}
+		b.WriteString("]\n")
+	}
 }
 
 func writeImage(b *strings.Builder, im Image) {

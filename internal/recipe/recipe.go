@@ -66,13 +66,16 @@ func New(p *resolve.Project, pl *plan.Plan) (*Recipe, error) {
 	}
 	r := &Recipe{Plan: pl, Version: p.Version(), Rustc: p.Lock.Toolchain.Rustc}
 	r.RustFlags, _ = p.Workspace.Config.RustFlags(pl.Triple)
-	def, err := p.Definition(p.Config.Builder.Image)
-	if err != nil {
-		return nil, err
-	}
-	for _, x := range def.Locked() {
-		if reachesBits.MatchString(x.Name) || slices.Contains(p.Config.Builder.Packages, x.Name) {
-			r.Packages = append(r.Packages, Package{x.Name, x.Version})
+	var err error
+	if !p.Config.Builder.ByDigest() {
+		def, err := p.Definition(p.Config.Builder.Image)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range def.Locked() {
+			if reachesBits.MatchString(x.Name) || slices.Contains(p.Config.Builder.Packages, x.Name) {
+				r.Packages = append(r.Packages, Package{x.Name, x.Version})
+			}
 		}
 	}
 	r.Source, err = newSource(p.Source)

@@ -26,6 +26,9 @@ func (p *Project) Summary() string {
 	if def, err := p.Definition(p.Config.Builder.Image); err == nil {
 		s += fmt.Sprintf(" · debian %s (%d packages)", def.Suite, len(def.Locked()))
 	}
+	if c := p.Lock.CUDA; c != nil && c.String() != "" {
+		s += " · " + c.String()
+	}
 	return s + " · " + p.LockFrom
 }
 

@@ -35,7 +35,10 @@ func (p *Project) UseLock(ctx context.Context, tools Tools) error {
 		return err
 	}
 	p.LockFrom = p.LockName()
-	return p.answers(data)
+	if err := p.answers(data); err != nil {
+		return err
+	}
+	return p.checkBindgen()
 }
 
 // answers refuses a lock that was made for other settings.
@@ -77,7 +80,12 @@ func (p *Project) answers(data []byte) error {
 
 // ImageNames are the definitions of images/ that the project uses.
 func (p *Project) ImageNames() []string {
-	names := []string{p.Config.Builder.Image, EngineImage}
+	names := []string{EngineImage}
+	if !p.Config.Builder.ByDigest() {
+		names = append(names, p.Config.Builder.Image)
+	} else if len(cargo.GitDependencies(p.CargoLock)) > 0 {
+		names = append(names, p.GitBuilder())
+	}
 	for _, im := range p.Config.Images {
 		if im.Base != Scratch && !strings.Contains(im.Base, "@") {
 			names = append(names, im.Base)
@@ -85,6 +93,15 @@ func (p *Project) ImageNames() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// GitBuilder is the definition that vendoring git dependencies runs in: the
+// builder's, or where that is an image by digest, which may have no git, ours.
+func (p *Project) GitBuilder() string {
+	if p.Config.Builder.ByDigest() {
+		return DefaultBuilder
+	}
+	return p.Config.Builder.Image
 }
 
 // Scratch is the base that has nothing in it.
@@ -99,6 +116,9 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 	if len(p.Config.Builder.Packages) > 0 {
 		return nil, "", fault.Hint(fmt.Errorf("%s asks for more Debian packages (%s) and there is no %s",
 			config.Name, strings.Join(p.Config.Builder.Packages, ", "), p.LockName()), "run `"+p.lockCommand()+"`")
+	}
+	if p.Config.CUDA != nil {
+		return nil, "", fault.Hint(fmt.Errorf("%s has a [cuda] table, and no %s says which bytes that is", config.Name, p.LockName()), "run `"+p.lockCommand()+"`")
 	}
 	l := &lock.Lock{Inputs: p.asked}
 	from := "built-in pins"
@@ -136,12 +156,25 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 		}
 		l.Images = append(l.Images, lock.Image{Name: name, Definition: def.Identity(), Lock: def.Lock})
 	}
-	for _, im := range p.Config.Images {
-		if strings.Contains(im.Base, "@") {
-			l.Bases = append(l.Bases, base(im.Base))
-		}
+	for _, ref := range p.Bases() {
+		l.Bases = append(l.Bases, base(ref))
 	}
 	return l, from, nil
+}
+
+// Bases are the images by digest that the project starts from: its builder, and
+// what its images are made on. Each is there once.
+func (p *Project) Bases() []string {
+	var refs []string
+	if p.Config.Builder.ByDigest() {
+		refs = append(refs, p.Config.Builder.Image)
+	}
+	for _, im := range p.Config.Images {
+		if strings.Contains(im.Base, "@") && !slices.Contains(refs, im.Base) {
+			refs = append(refs, im.Base)
+		}
+	}
+	return refs
 }
 
 // means tells whether a moving channel is the built-in toolchain's: "stable",

@@ -18,7 +18,7 @@ import (
 )
 
 // Pins are the words that `twice lock --update` takes.
-var Pins = []string{"toolchain", "builder", "base", "engine", "git", "all"}
+var Pins = []string{"toolchain", "builder", "base", "cuda", "engine", "git", "all"}
 
 // Relock makes the lock that answers the project's settings. Of the project's
 // present lock every pin stays that still answers them, except those named in
@@ -44,7 +44,7 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 		switch name {
 		case EngineImage:
 			pin = "engine"
-		case p.Config.Builder.Image:
+		case p.GitBuilder():
 			pin = "builder"
 		}
 		im, err := p.relockImage(ctx, tools, old, name, moves(pin))
@@ -53,18 +53,28 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 		}
 		l.Images = append(l.Images, im)
 	}
-	for _, im := range p.Config.Images {
-		if !strings.Contains(im.Base, "@") || slices.ContainsFunc(l.Bases, sameBase(base(im.Base))) {
-			continue
+	for _, ref := range p.Bases() {
+		pin := "base"
+		if ref == p.Config.Builder.Image {
+			pin = "builder"
 		}
-		b, err := p.relockBase(ctx, tools, old, im.Base, moves("base"))
+		b, err := p.relockBase(ctx, tools, old, ref, moves(pin))
 		if err != nil {
 			return nil, err
 		}
-		l.Bases = append(l.Bases, b)
+		if !slices.ContainsFunc(l.Bases, sameBase(b)) {
+			l.Bases = append(l.Bases, b)
+		}
 	}
-	l.Git, err = p.relockGit(ctx, tools, old, moves("git"))
-	return l, err
+	if l.CUDA, err = p.relockCUDA(ctx, tools, old, moves("cuda")); err != nil {
+		return nil, err
+	}
+	if l.Git, err = p.relockGit(ctx, tools, old, moves("git")); err != nil {
+		return nil, err
+	}
+	locked := *p
+	locked.Lock = l
+	return l, locked.checkBindgen()
 }
 
 // relockBase finds out who signed for a base image by digest.

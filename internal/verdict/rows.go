@@ -41,6 +41,9 @@ func (p *page) inputs(v *Verdict) {
 	if in.DebianPackages > 0 {
 		parts = append(parts, fmt.Sprintf("debian %s (%s)", clean(in.DebianSuite), count(in.DebianPackages, "package")))
 	}
+	if in.CUDA != "" {
+		parts = append(parts, clean(in.CUDA))
+	}
 	if len(parts) > 0 {
 		p.timed(label10("inputs")+strings.Join(append(parts, "all by hash"), " · "), v.step("inputs"))
 	}

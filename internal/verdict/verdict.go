@@ -131,6 +131,7 @@ type Inputs struct {
 	DebianSuite    string        `json:"debian_suite,omitempty"`
 	Rustc          string        `json:"rustc,omitempty"` // "1.95.0", "nightly-2026-04-03"
 	Toolchain      digest.Digest `json:"toolchain,omitempty"`
+	CUDA           string        `json:"cuda,omitempty"` // "cuda 12.9 (wheels)"
 	// Tarballs says that the lock has the hashes of the toolchain's tarballs and
 	// no digest of the installed files: only the tarballs could serve.
 	Tarballs bool          `json:"toolchain_by_tarballs,omitempty"`

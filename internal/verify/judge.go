@@ -127,6 +127,9 @@ func (r *Runner) warnings(ctx context.Context, prep *Prepared, sides []*side, wi
 	if src.Claimed(r.Tools.Store) {
 		out = append(out, verdict.Warning{Kind: "crate", Text: fmt.Sprintf("that crate %s %s has SHA-256 %.12s… is the bundle's word: no index was asked", src.Name, src.Version, src.Checksum)})
 	}
+	if b := prep.Project.BindgenWithoutRustfmt(); b != "" {
+		out = append(out, verdict.Warning{Kind: "bindgen", Text: b + " is in Cargo.lock and rustfmt is not pinned: with one, what it writes would be other text; add components = [\"rustfmt\"] to [toolchain] of twice.toml"})
+	}
 	if src.EpochFrom == "none" {
 		out = append(out, verdict.Warning{Kind: "epoch", Text: "the sources have no time of their own: SOURCE_DATE_EPOCH is 0; set epoch in twice.toml or commit them to git"})
 	}
@@ -186,6 +189,9 @@ func (prep *Prepared) inputs() verdict.Inputs {
 	}
 	if im, ok := p.Lock.Image(p.Config.Builder.Image); ok {
 		v.DebianSuite = im.Suite
+	}
+	if c := p.Lock.CUDA; c != nil {
+		v.CUDA = c.String()
 	}
 	if len(p.Config.Images) > 0 {
 		if r, ok := in.Runtimes[p.Config.Images[0].Base]; ok {

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -151,7 +152,7 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 	pl := &plan.Plan{
 		Name: cmp.Or(p.Config.Name, b.Name), Dir: p.Source.Dir, Epoch: p.Source.Epoch, Platform: "linux/amd64", Triple: b.Target, Profile: b.Profile,
 		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),
-		Rlibs: b.CompareRlibs(), Env: b.Env, CFlags: p.CFlags(),
+		Rlibs: b.CompareRlibs(), Env: environment(in, b), CFlags: p.CFlags(),
 		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
 		GitRepos: in.GitRepos,
 		RustSrc:  slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
@@ -160,6 +161,16 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		pl.Inputs.Git, pl.Inputs.GitBuilder = in.Git.Desc.Digest, in.GitBuilder.Desc.Digest
 	}
 	return pl, pl.Check()
+}
+
+// environment is what the builder says of CUDA, and what the build sets itself.
+func environment(in *inputs.Set, b config.Build) map[string]string {
+	env := in.Env()
+	if len(env) == 0 {
+		return b.Env
+	}
+	maps.Copy(env, b.Env)
+	return env
 }
 
 // side is one of the two builds, with what it made.

@@ -1,0 +1,17 @@
+/* C11, 7.9. */
+#ifndef __TWICE_ISO646_H
+#define __TWICE_ISO646_H
+#ifndef __cplusplus
+#define and &&
+#define and_eq &=
+#define bitand &
+#define bitor |
+#define compl ~
+#define not !
+#define not_eq !=
+#define or ||
+#define or_eq |=
+#define xor ^
+#define xor_eq ^=
+#endif
+#endif

@@ -1,0 +1,10 @@
+/* C11, 7.18. */
+#ifndef __TWICE_STDBOOL_H
+#define __TWICE_STDBOOL_H
+#ifndef __cplusplus
+#define bool _Bool
+#define true 1
+#define false 0
+#endif
+#define __bool_true_false_are_defined 1
+#endif
