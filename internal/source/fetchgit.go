@@ -145,6 +145,9 @@ func (f *gitFetcher) fetch(ctx context.Context, places []string, commit string) 
 	if wantsLogin(err) {
 		return fault.Hint(err, "it wants another login: git's own settings have to hold one, or in a call of the Dagger module --git-credentials")
 	}
+	if OverSSH(f.opt.URL) {
+		return fault.Hintf(err, "`git ls-remote %s` has to work: an agent with a key that it takes, and its own in known_hosts; a call of the Dagger module takes them as --ssh and --known-hosts", redact(places[len(places)-1]))
+	}
 	return fault.Hintf(err, "`git ls-remote %s` shows what the repository has; credentials come from git's own settings", redact(places[len(places)-1]))
 }
 

@@ -291,6 +291,9 @@ func TestBring(t *testing.T) {
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if name == "not for it" && !strings.Contains(fault.HintOf(err), "--known-hosts") {
+			t.Errorf("%s: hint %q", name, fault.HintOf(err))
+		}
 		if c.err != nil && fault.HintOf(err) != "try this" {
 			t.Errorf("%s: hint %q", name, fault.HintOf(err))
 		}
