@@ -38,13 +38,17 @@ func scriptTools(ts *testscript.TestScript) resolve.Tools {
 	return resolve.Tools{Store: st, Resolver: r, Fetcher: f}
 }
 
-// build-context SOURCE OUT builds as an engine without named contexts would,
+// build-context SOURCE OUT [PROFILE BUILD] builds as an engine without named contexts would,
 // Dagger's for one: what the lock names is composed from the text of a request
 // alone and handed over as a layout, read back into a store that has nothing
 // else, and the engine gets one directory and no named input.
 func cmdBuildContext(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: build-context SOURCE OUT")
+	var how resolve.Options
+	switch {
+	case !neg && len(args) == 4:
+		how = resolve.Options{Profile: args[2], Builds: args[3:]}
+	case neg || len(args) != 2:
+		ts.Fatalf("usage: build-context SOURCE OUT [PROFILE BUILD]")
 	}
 	ctx := context.Background()
 	cache, work := ts.Getenv("TWICE_CACHE"), ts.MkAbs("context-"+args[1])
@@ -70,7 +74,7 @@ func cmdBuildContext(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(spec, ":") {
 		spec = ts.MkAbs(spec)
 	}
-	made, err := r.Build(ctx, verify.Options{Spec: spec, Keep: ts.MkAbs(args[1])})
+	made, err := r.Build(ctx, verify.Options{Spec: spec, Resolve: how, Keep: ts.MkAbs(args[1])})
 	ts.Check(err)
 	var list strings.Builder
 	for _, a := range made {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use tensor_wasm_backend::Backend;
+use tensor_wasm_backend_host::Host;
 use tensor_wasm_exec::{Program, fingerprint, run};
 
 const VERSION: &str = if cfg!(tensor_wasm_host) {
@@ -28,6 +30,8 @@ enum Command {
     Hash { file: PathBuf },
     /// Run a program (a small affine layer, if none is given)
     Run { program: Option<PathBuf> },
+    /// Print what programs run on
+    Backend,
     /// Print the interface that guests see
     Wit,
 }
@@ -36,11 +40,26 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Hash { file } => hash(&file),
         Command::Run { program } => execute(program.as_deref()),
+        Command::Backend => {
+            let backend = backend()?;
+            println!("{}: {}", backend.name(), backend.device());
+            Ok(())
+        }
         Command::Wit => {
-            print!("{}", tensor_wasm_core::WIT);
+            print!("{}", tensor_wasm_wit::WIT);
             Ok(())
         }
     }
+}
+
+/// The backend that this binary was built for.
+fn backend() -> Result<Box<dyn Backend>> {
+    #[cfg(feature = "cuda-oxide")]
+    return Ok(Box::new(tensor_wasm_backend_oxide::Oxide::new()?));
+    #[cfg(all(feature = "cudarc", not(feature = "cuda-oxide")))]
+    return Ok(Box::new(tensor_wasm_backend_cudarc::Cudarc::new()?));
+    #[cfg(not(any(feature = "cudarc", feature = "cuda-oxide")))]
+    return Ok(Box::new(Host));
 }
 
 fn hash(path: &Path) -> Result<()> {
@@ -61,7 +80,7 @@ fn execute(path: Option<&Path>) -> Result<()> {
         None => DEMO.to_owned(),
     };
     let program: Program = serde_json::from_str(&text).context("parsing program")?;
-    let result = run(&program)?;
+    let result = run(&program, backend()?.as_ref())?;
     println!("{}", serde_json::to_string(&result)?);
     println!("blake3 {}", fingerprint(&result));
     Ok(())

@@ -5,6 +5,3 @@ mod tensor;
 
 pub use error::TensorError;
 pub use tensor::Tensor;
-
-/// The interface that guests see, as it stands in `wit/`.
-pub const WIT: &str = include_str!("../../../wit/tensor.wit");

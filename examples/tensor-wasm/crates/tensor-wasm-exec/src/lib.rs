@@ -1,6 +1,7 @@
 //! A stack machine for tensors.
 
 use serde::{Deserialize, Serialize};
+use tensor_wasm_backend::Backend;
 use tensor_wasm_core::{Tensor, TensorError};
 use tensor_wasm_macros::OpNames;
 
@@ -39,13 +40,13 @@ pub enum ExecError {
     Unbalanced { left: usize },
 }
 
-/// Runs a program and returns the one tensor that it leaves.
-pub fn run(program: &Program) -> Result<Tensor, ExecError> {
+/// Runs a program on a backend and returns the one tensor that it leaves.
+pub fn run(program: &Program, backend: &dyn Backend) -> Result<Tensor, ExecError> {
     let mut stack: Vec<Tensor> = Vec::new();
     for (index, step) in program.steps.iter().enumerate() {
         match step {
             Step::Push(tensor) => stack.push(tensor.clone()),
-            Step::Apply(op) => apply(*op, index + 1, &mut stack)?,
+            Step::Apply(op) => apply(*op, backend, index + 1, &mut stack)?,
         }
     }
     match <[Tensor; 1]>::try_from(stack) {
@@ -54,7 +55,12 @@ pub fn run(program: &Program) -> Result<Tensor, ExecError> {
     }
 }
 
-fn apply(op: Op, step: usize, stack: &mut Vec<Tensor>) -> Result<(), ExecError> {
+fn apply(
+    op: Op,
+    backend: &dyn Backend,
+    step: usize,
+    stack: &mut Vec<Tensor>,
+) -> Result<(), ExecError> {
     let name = op.name();
     let mut pop = || {
         stack
@@ -63,9 +69,9 @@ fn apply(op: Op, step: usize, stack: &mut Vec<Tensor>) -> Result<(), ExecError> 
     };
     let top = pop()?;
     let result = match op {
-        Op::Relu => Ok(top.relu()),
-        Op::Add => pop()?.add(&top),
-        Op::MatMul => pop()?.matmul(&top),
+        Op::Relu => Ok(backend.relu(&top)),
+        Op::Add => backend.add(&pop()?, &top),
+        Op::MatMul => backend.matmul(&pop()?, &top),
     };
     stack.push(result.map_err(|source| ExecError::Tensor {
         step,
@@ -91,6 +97,7 @@ pub fn fingerprint(tensor: &Tensor) -> blake3::Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tensor_wasm_backend_host::Host;
 
     fn program(json: &str) -> Program {
         serde_json::from_str(json).unwrap()
@@ -106,14 +113,17 @@ mod tests {
                 {"apply": "relu"}
             ]}"#,
         );
-        assert_eq!(run(&p), Ok(Tensor::new(vec![1, 1], vec![0.0]).unwrap()));
+        assert_eq!(
+            run(&p, &Host),
+            Ok(Tensor::new(vec![1, 1], vec![0.0]).unwrap())
+        );
     }
 
     #[test]
     fn names_the_step_that_failed() {
         let p = program(r#"{"steps": [{"apply": "add"}]}"#);
         let want = ExecError::StackUnderflow { step: 1, op: "add" };
-        assert_eq!(run(&p), Err(want));
+        assert_eq!(run(&p, &Host), Err(want));
     }
 
     #[test]
