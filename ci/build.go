@@ -51,10 +51,10 @@ func (m *Twice) Plan(ctx context.Context) (*dagger.Directory, error) {
 	}
 	defer prep.Project.Close()
 	d, e := dag.Directory(), engine{run: r}
-	for _, p := range prep.Plans {
+	for i, p := range prep.Plans {
 		at := "."
 		if len(prep.Plans) > 1 {
-			at = p.Name
+			at = prep.Project.Config.Builds[i].Name
 		}
 		job := verify.Job{Plan: p, Side: plan.Side{Name: "A", Jobs: 1}, Inputs: prep.Inputs}
 		d = d.WithDirectory(at, e.context(job).WithNewFile("Dockerfile", buildcontext.Dockerfile(p, job.Side, prep.Inputs)))
@@ -83,24 +83,38 @@ func (m *Twice) build(ctx context.Context) (*run, error) {
 }
 
 // The canonical image as an OCI archive, which docker load reads too
-func (m *Twice) Image(ctx context.Context) (*dagger.File, error) {
+func (m *Twice) Image(
+	ctx context.Context,
+	// Which image, of a project with several
+	// +optional
+	name string,
+) (*dagger.File, error) {
 	r, err := m.build(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := filepath.Glob(r.path("out", "image*.tar"))
+	file := "image*.tar"
+	if name != "" {
+		file = "image-" + name + ".tar"
+	}
+	found, err := filepath.Glob(r.path("out", file))
 	if err != nil {
 		return nil, err
 	}
 	if len(found) != 1 {
-		return nil, failure(fault.Hintf(errImages(len(found)), "`build` has them all: image-<name>.tar"))
+		return nil, failure(fault.Hintf(errImages(len(found)), "name one of them: --name; `build` has them all, as image-NAME.tar"))
 	}
 	return dag.CurrentModule().WorkdirFile(found[0]), nil
 }
 
 // The image as a container, to run or to chain. Its digest is not the image's: Dagger writes its own configuration
-func (m *Twice) Container(ctx context.Context) (*dagger.Container, error) {
-	f, err := m.Image(ctx)
+func (m *Twice) Container(
+	ctx context.Context,
+	// Which image, of a project with several
+	// +optional
+	name string,
+) (*dagger.Container, error) {
+	f, err := m.Image(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +125,7 @@ type errImages int
 
 func (n errImages) Error() string {
 	if n == 0 {
-		return "the project has no image"
+		return "the project has no such image"
 	}
 	return "the project has several images"
 }

@@ -26,7 +26,7 @@ func (m *Twice) Lock(
 	if err != nil {
 		return nil, failure(err)
 	}
-	return m.Source.WithNewFile(path.Join(m.Path, lock.Name), text).Changes(m.Source), nil
+	return m.Source.WithNewFile(path.Join(m.Path, lock.FileName(m.Profile)), text).Changes(m.Source), nil
 }
 
 func (m *Twice) relock(ctx context.Context, update []string) (text string, err error) {

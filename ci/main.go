@@ -23,6 +23,10 @@ type Twice struct {
 	// +private
 	Config *dagger.File
 	// +private
+	Profile string
+	// +private
+	Builds []string
+	// +private
 	Dirty bool
 	// +private
 	Epoch int
@@ -55,6 +59,12 @@ func New(
 	// A twice.toml in the place of the workspace's own
 	// +optional
 	config *dagger.File,
+	// Take the inputs of this profile of twice.toml
+	// +optional
+	profile string,
+	// Only these builds of twice.toml, and their images
+	// +optional
+	builds []string,
 	// Build files that no commit holds; the verdict says so
 	// +optional
 	dirty bool,
@@ -103,7 +113,7 @@ func New(
 		}
 	}
 	return &Twice{
-		Source: source, Path: path, Config: config, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors,
+		Source: source, Path: path, Config: config, Profile: profile, Builds: builds, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors,
 		SSH: ssh, KnownHosts: knownHosts, GitCredentials: gitCredentials, DockerConfig: dockerConfig,
 	}, nil
 }

@@ -7,12 +7,9 @@ import (
 
 	"github.com/craton-co/twice/ci/internal/dagger"
 	"github.com/craton-co/twice/internal/fault"
-	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/publish"
 	"github.com/craton-co/twice/internal/resolve"
-	"github.com/craton-co/twice/internal/verdict"
 	"github.com/craton-co/twice/internal/verify"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Build twice and, if the builds agree, push the image: the result is its name by digest
@@ -31,6 +28,12 @@ func (m *Twice) Publish(
 	// The registry as a service, for one that only the caller reaches: tcp://localhost:5000
 	// +optional
 	registry *dagger.Service,
+	// Which image, of a project with several; without it each is pushed, with -NAME after the tag
+	// +optional
+	image string,
+	// Publish what a profile's inputs made, which are not the project's own
+	// +optional
+	allowProfile bool,
 ) (name string, err error) {
 	to, err := publish.ParseAddress(address)
 	if err != nil {
@@ -53,47 +56,25 @@ func (m *Twice) Publish(
 	if err != nil {
 		return "", err
 	}
-	if err := r.publishes(ctx, how); err != nil {
+	if err := r.publishes(ctx, how, image, allowProfile); err != nil {
 		return "", failure(err)
 	}
 	v, err := r.verify(ctx, how)
 	if err != nil {
 		return "", failure(err)
 	}
-	img, err := r.publishable(ctx, v)
-	if err != nil {
-		return "", failure(err)
-	}
-	name, err = publish.Image(ctx, r.tools.Store, img, to, opt)
+	name, err = publish.All(ctx, r.tools.Store, v, to, image, opt)
 	return name, failure(err)
 }
 
 // publishes refuses what must not be published whatever the verdict is.
-func (r *run) publishes(ctx context.Context, opt verify.Options) error {
+func (r *run) publishes(ctx context.Context, opt verify.Options, image string, allowProfile bool) error {
 	p, err := resolve.Open(ctx, r.tools, opt.Spec, opt.Resolve)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	if p.Source.Dirty {
-		return fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
-	}
-	if n := len(p.Config.Images); n != 1 {
-		return fault.Hint(errImages(n), "publish pushes one image: describe it in twice.toml")
-	}
-	return nil
-}
-
-// publishable is the image of a verdict that allows publishing it.
-func (r *run) publishable(ctx context.Context, v *verdict.Verdict) (image.Image, error) {
-	if v.Word != verdict.Reproducible {
-		return image.Image{}, v.Refusal("nothing is published")
-	}
-	size, err := r.tools.Store.Size(v.Image)
-	if err != nil {
-		return image.Image{}, err
-	}
-	return image.Load(ctx, r.tools.Store, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: v.Image, Size: size})
+	return publish.Allow(p, image, allowProfile)
 }
 
 func login(ctx context.Context, username string, password *dagger.Secret, registry *dagger.Service) (publish.Options, error) {

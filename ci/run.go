@@ -78,7 +78,7 @@ func (r *run) options(ctx context.Context) (verify.Options, error) {
 	}
 	opt := verify.Options{
 		Spec: filepath.Join(at, filepath.FromSlash(r.twice.Path)), Vary: plan.AllAxes(), Fresh: true, Version: version,
-		Resolve: resolve.Options{Dirty: r.twice.Dirty, Locked: true},
+		Resolve: resolve.Options{Dirty: r.twice.Dirty, Locked: true, Profile: r.twice.Profile, Builds: r.twice.Builds},
 	}
 	if r.twice.Epoch >= 0 {
 		e := int64(r.twice.Epoch)

@@ -1,0 +1,106 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/store"
+	"github.com/craton-co/twice/internal/verdict"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Allow refuses what must not be published whatever the verdict will be: files
+// that no commit holds, and, unless profile says so, what a profile's inputs made.
+// An image that is asked for by name has to be there.
+func Allow(p *resolve.Project, only string, profile bool) error {
+	var names []string
+	for _, im := range p.Config.Images {
+		names = append(names, im.Title())
+	}
+	switch {
+	case p.Source.Dirty:
+		return fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
+	case p.Profile != "" && !profile:
+		return fault.Hint(fmt.Errorf("nothing is published: the inputs are those of profile %s, which stand in for the project's own", p.Profile),
+			"leave the profile out; or say that this is what you want to publish: --allow-profile")
+	case len(p.Config.Images) == 0:
+		return fault.Hint(errors.New("nothing is published: the project has no image"), "describe it in twice.toml")
+	case only != "" && !slices.Contains(names, only):
+		return fault.Hintf(fmt.Errorf("nothing is published: the project has no image %q", only), "there are: %s", strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// Push is one image and where it goes.
+type Push struct {
+	Digest digest.Digest
+	To     Address
+}
+
+// Pushes are the images of a reproducible verdict: the only one to the address
+// itself, each of several to the address with "-NAME" after its tag. Where only
+// is not empty, just the image of that name, to the address itself.
+func Pushes(v *verdict.Verdict, to Address, only string) ([]Push, error) {
+	if v.Word != verdict.Reproducible {
+		return nil, v.Refusal("nothing is published")
+	}
+	var out []Push
+	var names []string
+	for _, a := range v.Artefacts {
+		if a.Kind != verdict.Image {
+			continue
+		}
+		_, title, several := strings.Cut(a.Name, "/")
+		names = append(names, title)
+		at := to
+		switch {
+		case only != "" && only != title:
+			continue
+		case only == "" && several:
+			tag, err := name.NewTag(to.String()+"-"+title, name.StrictValidation)
+			if err != nil {
+				return nil, fmt.Errorf("the tag of image %s: %w", title, err)
+			}
+			at = Address{tag}
+		}
+		out = append(out, Push{a.A, at})
+	}
+	if len(out) == 0 {
+		return nil, fault.Hintf(fmt.Errorf("nothing is published: the project has no image %q", only), "there are: %s", strings.Join(names, ", "))
+	}
+	return out, nil
+}
+
+// All pushes the images of a reproducible verdict, as Pushes says, and returns
+// their names by digest, one a line.
+func All(ctx context.Context, st *store.Store, v *verdict.Verdict, to Address, only string, opt Options) (string, error) {
+	pushes, err := Pushes(v, to, only)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, p := range pushes {
+		size, err := st.Size(p.Digest)
+		if err != nil {
+			return "", err
+		}
+		img, err := image.Load(ctx, st, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: p.Digest, Size: size})
+		if err != nil {
+			return "", err
+		}
+		n, err := Image(ctx, st, img, p.To, opt)
+		if err != nil {
+			return "", err
+		}
+		names = append(names, n)
+	}
+	return strings.Join(names, "\n"), nil
+}
