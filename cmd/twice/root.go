@@ -57,6 +57,7 @@ results are the same bits: binaries, rlibs, release archives and the image.`,
 		newImage(&g),
 		newNormalize(&g),
 		newSBOM(&g),
+		newCheck(&g),
 	)
 	root.AddCommand(newBisect(&g))
 	return root

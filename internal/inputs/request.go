@@ -38,7 +38,9 @@ func NewRequest(p *resolve.Project) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	return Request{Lock: string(p.Lock.Format()), CargoLock: p.CargoLockText, Settings: string(text)}, nil
+	inputs := *p.Lock
+	inputs.Reviewed = nil // decides nothing about the inputs
+	return Request{Lock: string(inputs.Format()), CargoLock: p.CargoLockText, Settings: string(text)}, nil
 }
 
 // Project is a project with what the request says and no sources: what Fetch

@@ -32,11 +32,18 @@
 //	[[git]]                   # a repository that Cargo.lock takes crates from
 //	url, commit, tree
 //
+//	[[reviewed]]              # code that runs at build time, see package check
+//	name, version, from, code
+//
 //	[check]
 //	lines, whole
 //
 // "vouched" says who signed for the bytes, or "nobody: trust on first use"; for
 // an image's packages that is the key that signed in-release.
+//
+// "from" is the SHA-256 of the reviewed .crate, or a repository and a commit
+// ("git+https://…#<40 hex>"). The [[reviewed]] rows are no inputs: `twice check
+// --accept` writes them, and `twice lock` leaves them as they are.
 //
 // "tree" may be absent: the toolchain's tarballs are known by hash, and nobody has
 // hashed the files that they install. Then only the tarballs can serve, and
@@ -81,6 +88,7 @@ type Lock struct {
 	Images    []Image
 	Bases     []Base
 	Git       []Git
+	Reviewed  []Reviewed
 }
 
 // Toolchain is a pinned Rust toolchain.
@@ -115,6 +123,13 @@ type Git struct {
 	URL    string
 	Commit string        // 40 hex
 	Tree   digest.Digest // layer.TreeDigest of the commit's files
+}
+
+// Reviewed is code that somebody has read.
+type Reviewed struct {
+	Name, Version string
+	From          string        // "sha256:…" of the .crate, or "git+URL#COMMIT"
+	Code          digest.Digest // as package check defines it
 }
 
 // Image returns the image of that name.

@@ -65,6 +65,20 @@ func TestWithoutTree(t *testing.T) {
 	}
 }
 
+// What was reviewed is kept, and a lock without it is written as ever.
+func TestReviewed(t *testing.T) {
+	l := example()
+	l.Reviewed = []Reviewed{{"ring", "0.17.14", "sha256:" + hexOf("crate"), digest.FromString("code")}, {"a", "1.0.0", "git+https://git.example.org/a#" + strings.Repeat("ab", 20), digest.FromString("a")}}
+	got, err := Parse(l.Format())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, l.Format())
+	}
+	l.Reviewed[0], l.Reviewed[1] = l.Reviewed[1], l.Reviewed[0] // sorted by name
+	if d := cmp.Diff(l, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestGolden(t *testing.T) {
 	const want = "sha256:a9fc21c93ecd395d2f39bb1a74d99c330dac3a7927d37a51c0b65017b925db01"
 	if got := example().Digest(); got != want {
@@ -132,6 +146,7 @@ func TestContradictions(t *testing.T) {
 		"tree":          {func(l *Lock) { l.Toolchain.Tree = "x" }, "not a digest"},
 		"no toolchain":  {func(l *Lock) { l.Toolchain.Tree, l.Toolchain.Components = "", nil }, "neither a tree nor components"},
 		"commit":        {func(l *Lock) { l.Git[0].Commit = "main" }, "malformed"},
+		"reviewed":      {func(l *Lock) { l.Reviewed = []Reviewed{{"x", "1", "", "sha256:1"}} }, "reviewed"},
 		"base":          {func(l *Lock) { l.Bases[0].Digest = "sha256:1" }, "not a digest"},
 	} {
 		l := example()

@@ -68,6 +68,12 @@ type file struct {
 		Commit string        `toml:"commit"`
 		Tree   digest.Digest `toml:"tree"`
 	} `toml:"git"`
+	Reviewed []struct {
+		Name    string        `toml:"name"`
+		Version string        `toml:"version"`
+		From    string        `toml:"from"`
+		Code    digest.Digest `toml:"code"`
+	} `toml:"reviewed"`
 	Check struct {
 		Lines string `toml:"lines"`
 		Whole string `toml:"whole"`
@@ -213,6 +219,12 @@ func (f *file) lock(text string) (*Lock, error) {
 			return nil, bad(g.Commit, "git %s: its commit or tree hash is malformed", g.URL)
 		}
 		l.Git = append(l.Git, Git(g))
+	}
+	for _, r := range f.Reviewed {
+		if r.Name == "" || r.Code.Validate() != nil {
+			return nil, bad(string(r.Code), "reviewed %q: its name or code is malformed", r.Name)
+		}
+		l.Reviewed = append(l.Reviewed, Reviewed(r))
 	}
 	return l, nil
 }

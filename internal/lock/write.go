@@ -47,6 +47,11 @@ func (l *Lock) Format() []byte {
 	}) {
 		fmt.Fprintf(&b, "\n[[git]]\nurl = %q\ncommit = %q\ntree = %q\n", g.URL, g.Commit, g.Tree)
 	}
+	for _, r := range slices.SortedFunc(slices.Values(l.Reviewed), func(x, y Reviewed) int {
+		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version), cmp.Compare(x.Code, y.Code))
+	}) {
+		fmt.Fprintf(&b, "\n[[reviewed]]\nname = %q\nversion = %q\nfrom = %q\ncode = %q\n", r.Name, r.Version, r.From, r.Code)
+	}
 	b.WriteByte('\n')
 	body := b.String()
 	return []byte(body + checkTable(body))

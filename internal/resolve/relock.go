@@ -35,7 +35,7 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 		return nil, err
 	}
 	moves := func(pin string) bool { return slices.Contains(update, pin) || slices.Contains(update, "all") }
-	l := &lock.Lock{Inputs: p.asked}
+	l := &lock.Lock{Inputs: p.asked, Reviewed: old.Reviewed}
 	if l.Toolchain, err = p.relockToolchain(ctx, tools, old, moves("toolchain")); err != nil {
 		return nil, err
 	}

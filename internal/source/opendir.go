@@ -125,7 +125,7 @@ func (s *Source) fromWorktree(ctx context.Context, sp *spool.Spool, top, dir str
 		}
 		at = clampTime(c.time)
 	}
-	if s.DirtyFiles, err = r.changes(ctx); err != nil {
+	if s.DirtyFiles, s.Untracked, err = r.changes(ctx); err != nil {
 		return err
 	}
 	s.Dirty = len(s.DirtyFiles) > 0 || s.Commit == ""
@@ -186,17 +186,17 @@ func (s *Source) readHead(ctx context.Context, sp *spool.Spool, top, root string
 	return g.read(ctx, repo{top}, s.Commit, prefix, "", 0)
 }
 
-// changes lists what differs from HEAD in r's directory, untracked files included.
-func (r repo) changes(ctx context.Context) ([]string, error) {
+// changes lists what differs from HEAD in r's directory, untracked files
+// included, and those alone.
+func (r repo) changes(ctx context.Context) (all, untracked []string, err error) {
 	out, err := r.git(ctx, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none", "--", ".")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	prefix, err := r.line(ctx, "rev-parse", "--show-prefix")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []string
 	records := strings.Split(string(out), "\x00")
 	for i := 0; i < len(records); i++ {
 		if len(records[i]) < 4 {
@@ -204,12 +204,16 @@ func (r repo) changes(ctx context.Context) ([]string, error) {
 		}
 		kind, name := records[i][:2], records[i][3:]
 		all = append(all, strings.TrimPrefix(name, prefix))
+		if kind == "??" {
+			untracked = append(untracked, all[len(all)-1])
+		}
 		if strings.ContainsAny(kind, "RC") {
 			i++ // the old name follows
 		}
 	}
 	slices.Sort(all)
-	return all, nil
+	slices.Sort(untracked)
+	return all, untracked, nil
 }
 
 // tag returns the first tag, in order of their names, that names commit.

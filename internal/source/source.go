@@ -29,6 +29,7 @@ type Source struct {
 	EpochFrom  string      // one of the From constants
 	Dirty      bool        // Tree is not what Commit says
 	DirtyFiles []string    // below Tree's root, sorted
+	Untracked  []string    // those of DirtyFiles that git doesn't track
 	Tree       *layer.Tree // every time is Epoch, the owner root
 	Dir        string      // the workspace's directory in Tree, "" = its root
 	Repository string      // where others may have Commit: a URL without credentials, or a path; "" for crates

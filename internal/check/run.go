@@ -1,0 +1,76 @@
+package check
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/source"
+	"github.com/craton-co/twice/internal/verdict"
+)
+
+// Options say what is checked.
+type Options struct {
+	Spec    string           // as resolve.Open takes it; a directory may have changes that no commit holds
+	Offline bool             // fetch nothing
+	Since   string           // a commit or branch: check the way from there, too
+	Verdict *verdict.Verdict // of twice verify, for the check two-builds
+}
+
+// Run makes the checks. An error means that the source could not be read; what
+// a single check could not do is in its result.
+func Run(ctx context.Context, tools resolve.Tools, opt Options) (*Report, error) {
+	src, err := source.Open(ctx, opt.Spec, source.Options{
+		Fetcher: tools.Fetcher, Resolver: tools.Resolver, Store: tools.Store,
+		Dirty: true, Offline: opt.Offline, GitCache: resolve.GitCache(tools),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	s, err := openSubject(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	s.verdict = opt.Verdict
+	if s.graph, s.graphErr = readGraph(ctx, tools, s.cargoLock); s.graphErr != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	r := &Report{Schema: Schema, Source: src.Spec, Commit: src.Commit, Since: opt.Since, Pins: s.pins}
+	for _, c := range Checks {
+		r.Checks = append(r.Checks, c.result(c.run(s)))
+	}
+	if opt.Since != "" {
+		more, err := s.since(ctx, opt)
+		if err != nil {
+			return nil, err
+		}
+		r.Checks = append(r.Checks, more...)
+	}
+	if s.graphErr == nil {
+		r.BuildTime = s.runners()
+	}
+	r.conclude()
+	return r, nil
+}
+
+// Graph opens a source and reads the crates of its Cargo.lock.
+func Graph(ctx context.Context, tools resolve.Tools, opt Options) ([]*Crate, error) {
+	src, err := source.Open(ctx, opt.Spec, source.Options{
+		Fetcher: tools.Fetcher, Resolver: tools.Resolver, Store: tools.Store,
+		Dirty: true, Offline: opt.Offline, GitCache: resolve.GitCache(tools),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	s, err := openSubject(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	graph, err := readGraph(ctx, tools, s.cargoLock)
+	if err != nil {
+		return nil, fmt.Errorf("reading the crates: %w", err)
+	}
+	return graph, nil
+}
