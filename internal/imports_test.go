@@ -21,6 +21,7 @@ var order = []string{
 	"internal/credential",
 	"internal/rustsyntax",
 	"internal/tomldoc",
+	"internal/sarif",
 	"images",
 	"internal/store",
 	"internal/address",

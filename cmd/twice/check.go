@@ -23,6 +23,7 @@ func newCheck(g *global) *cobra.Command {
 		accept      []string
 		pins        bool
 		runners     bool
+		asSARIF     bool
 	)
 	cmd := &cobra.Command{
 		Use:   "check [SOURCE]",
@@ -54,6 +55,7 @@ twice.lock that it was.`,
 	f.BoolVar(&runners, "build-time", false, "print the crates that run code at build time and nothing else")
 	f.StringVar(&review, "review", "", "show what a crate runs at build time, or what has changed in it since it was reviewed")
 	f.StringSliceVar(&accept, "accept", nil, "record in twice.lock that these crates were reviewed: NAME, NAME@VERSION, or all")
+	f.BoolVar(&asSARIF, "sarif", false, "print what failed as SARIF 2.1.0, for a code host")
 	cmd.MarkFlagsMutuallyExclusive("explain", "pins", "build-time", "review", "accept")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		out := cmd.OutOrStdout()
@@ -108,6 +110,10 @@ twice.lock that it was.`,
 		}
 		p.pause(true)
 		switch {
+		case asSARIF:
+			if err := r.SARIF(out, version()); err != nil {
+				return err
+			}
 		case g.json:
 			data, err := r.JSON()
 			if err == nil {

@@ -56,6 +56,9 @@ type Report struct {
 	Checks    []Result `json:"checks"`
 	Pins      []Pin    `json:"git_pins,omitempty"`
 	BuildTime []Runner `json:"build_time,omitempty"` // crates that run code at build time
+
+	manifest, lockName string         // of the workspace's root
+	lockLines          map[string]int // "name version" to its line in Cargo.lock
 }
 
 // Count returns how many checks have a status.

@@ -80,15 +80,15 @@ func (s *subject) reviewCrate(ctx context.Context, tools resolve.Tools, c *Crate
 		if before, err = reviewedFiles(ctx, tools, s.twiceLock.Reviewed[i], c.LockPackage); err != nil {
 			return fmt.Errorf("reading %s %s, which was reviewed: %w", c.Name, since, err)
 		}
-		old = c.Name + "-" + since
+		old = "reviewed/" + c.Name + "-" + since
 	}
 	names := slices.Collect(maps.Keys(now))
 	names = append(names, slices.Collect(maps.Keys(before))...)
 	slices.Sort(names)
 	for _, n := range slices.Compact(names) {
-		from, to := n, c.Name+"-"+c.Version+"/"+n
-		if from = old + "/" + n; before == nil {
-			from = old
+		from, to := old, "now/"+c.Name+"-"+c.Version+"/"+n
+		if before != nil {
+			from = old + "/" + n
 		}
 		d := diff.Diff(from, before[n], to, now[n])
 		if i := strings.IndexByte(string(d), '\n'); i >= 0 { // its first line names the command

@@ -36,7 +36,11 @@ func Run(ctx context.Context, tools resolve.Tools, opt Options) (*Report, error)
 	if s.graph, s.graphErr = readGraph(ctx, tools, s.cargoLock); s.graphErr != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	r := &Report{Schema: Schema, Source: src.Spec, Commit: src.Commit, Since: opt.Since, Pins: s.pins}
+	r := &Report{Schema: Schema, Source: src.Spec, Commit: src.Commit, Since: opt.Since, Pins: s.pins,
+		manifest: s.below("Cargo.toml"), lockName: s.below("Cargo.lock"), lockLines: map[string]int{}}
+	for _, p := range outside(s.cargoLock) {
+		r.lockLines[p.Name+" "+p.Version] = p.Line
+	}
 	for _, c := range Checks {
 		r.Checks = append(r.Checks, c.result(c.run(s)))
 	}

@@ -16,6 +16,15 @@ type ToolchainFile struct {
 	Targets    []string // besides the host
 }
 
+// lineOf is the first line that has a value in it, 1 if none has.
+func lineOf(data []byte, value string) int {
+	before, _, found := strings.Cut(string(data), value)
+	if !found {
+		return 1
+	}
+	return 1 + strings.Count(before, "\n")
+}
+
 const maxToolchainFile = 64 << 10
 
 // ParseToolchainFile reads the file called name. A file without ".toml" may
@@ -28,7 +37,7 @@ func ParseToolchainFile(name string, data []byte) (ToolchainFile, error) {
 	if !strings.HasSuffix(name, ".toml") {
 		if line := strings.TrimSpace(string(data)); line != "" && !strings.ContainsAny(line, "\n[]=") {
 			if err := CheckChannel(line); err != nil {
-				return ToolchainFile{}, fmt.Errorf("%s: %w", name, err)
+				return ToolchainFile{}, fmt.Errorf("%s:%d: %w", name, lineOf(data, line), err)
 			}
 			return ToolchainFile{File: name, Channel: line}, nil
 		}
@@ -50,17 +59,17 @@ func ParseToolchainFile(name string, data []byte) (ToolchainFile, error) {
 		return ToolchainFile{}, fmt.Errorf("%s: no [toolchain]", name)
 	}
 	if t.Path != "" {
-		return ToolchainFile{}, fault.Hint(fmt.Errorf("%s: toolchain.path %.100q is a directory of one machine", name, t.Path), "name a channel")
+		return ToolchainFile{}, fault.Hint(fmt.Errorf("%s:%d: toolchain.path %.100q is a directory of one machine", name, lineOf(data, t.Path), t.Path), "name a channel")
 	}
 	if t.Channel != "" {
 		if err := CheckChannel(t.Channel); err != nil {
-			return ToolchainFile{}, fmt.Errorf("%s: %w", name, err)
+			return ToolchainFile{}, fmt.Errorf("%s:%d: %w", name, lineOf(data, t.Channel), err)
 		}
 	}
 	switch t.Profile {
 	case "", "minimal", "default", "complete":
 	default:
-		return ToolchainFile{}, fmt.Errorf("%s: toolchain.profile %.50q is not known", name, t.Profile)
+		return ToolchainFile{}, fmt.Errorf("%s:%d: toolchain.profile %.50q is not known", name, lineOf(data, t.Profile), t.Profile)
 	}
 	return ToolchainFile{File: name, Channel: t.Channel, Profile: t.Profile, Components: t.Components, Targets: t.Targets}, nil
 }

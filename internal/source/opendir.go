@@ -41,6 +41,7 @@ func openDirectory(ctx context.Context, spec string, opt Options) (*Source, erro
 	s := &Source{Spec: spec, Kind: KindDirectory, Name: filepath.Base(dir), Tree: layer.NewTree(), closers: []io.Closer{sp}}
 	top, err := worktree(ctx, dir)
 	if err == nil {
+		s.Root = dir
 		if top == "" {
 			err = s.fromPlain(ctx, dir, opt)
 		} else {
@@ -104,6 +105,7 @@ func (s *Source) fromWorktree(ctx context.Context, sp *spool.Spool, top, dir str
 	if s.Prefix, err = below(top, root); err != nil {
 		return err
 	}
+	s.Root = root
 	r := repo{root}
 	s.Repository = top
 	if u, err := r.line(ctx, "config", "--get", "remote.origin.url"); err == nil && u != "" && CheckGitURL(u) == nil {
