@@ -52,6 +52,9 @@ func openState(ctx context.Context, dir string, waiting func(pid int)) (*state, 
 	if err = s.check(); err == nil {
 		err = s.begin()
 	}
+	if err == nil {
+		err = s.sweep()
+	}
 	if err != nil {
 		s.close()
 		return nil, err
@@ -121,6 +124,21 @@ func (s *state) free() (int64, error) {
 		return 0, err
 	}
 	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// sweep removes what an engine that was killed had imported in part: BuildKit
+// would go on from there, which inputs that are read as a stream can't.
+func (s *state) sweep() error {
+	halves, err := filepath.Glob(s.path("buildkit/*/content/ingest/*"))
+	if err != nil {
+		return stateError(err)
+	}
+	for _, d := range halves {
+		if err := os.RemoveAll(d); err != nil {
+			return stateError(err)
+		}
+	}
+	return nil
 }
 
 // reset removes BuildKit's cache.
