@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/craton-co/twice/ci/internal/dagger"
@@ -30,11 +31,24 @@ func newEngine(ctx context.Context, r *run) (*engine, error) {
 // which stays in the engine, and the layer of the sources, which goes there.
 func (e *engine) Build(ctx context.Context, job verify.Job) error {
 	c := e.context(job).DockerBuild(dagger.DirectoryDockerBuildOpts{Target: "out", NoInit: true})
-	if _, err := c.Rootfs().Export(ctx, job.Out); err != nil {
-		return err
+	_, err := c.Rootfs().Export(ctx, job.Out)
+	var exec *dagger.ExecError
+	if errors.As(err, &exec) {
+		return &stepError{err, exec.Stdout + exec.Stderr}
 	}
-	return nil
+	return err
 }
+
+// stepError is a step that failed, with what it wrote.
+type stepError struct {
+	error
+	output string
+}
+
+func (e *stepError) Unwrap() error { return e.error }
+
+// Tail returns the last n lines of the step's output: a verdict shows them.
+func (e *stepError) Tail(n int) []string { return strings.Split(lastLines(e.output, n), "\n") }
 
 func (e *engine) context(job verify.Job) *dagger.Directory {
 	d := e.run.locked

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/ci/internal/dagger"
+	"github.com/craton-co/twice/internal/report"
 	"github.com/craton-co/twice/internal/verdict"
 	"github.com/craton-co/twice/internal/verify"
 )
@@ -28,44 +29,49 @@ func (m *Twice) Verify(ctx context.Context) (string, error) {
 	return textOf(v)
 }
 
-// The verdict as a directory: verdict.txt, verdict.json and, below out, the first build's artefacts. A mismatch is no failure here
+// The verdict as a directory: a page (index.html), verdict.json, summary.md, twice.sarif, verdict.txt and, below out, the first build's artefacts. Neither a mismatch nor a build that fails is a failure here
 func (m *Twice) Report(ctx context.Context) (*dagger.Directory, error) {
 	r, opt, err := m.start(ctx)
 	if err != nil {
 		return nil, err
 	}
 	v, err := r.verify(ctx, opt)
-	if err != nil {
+	var build *verify.BuildError
+	if err != nil && !errors.As(err, &build) {
 		return nil, failure(err)
 	}
 	text, err := textOf(v)
 	if err != nil {
 		return nil, err
 	}
-	data, err := v.JSON()
+	files, err := report.Files(v)
 	if err != nil {
 		return nil, err
 	}
-	for name, content := range map[string][]byte{"verdict.txt": []byte(text), "verdict.json": data} {
-		if err := os.WriteFile(r.path("report", name), content, 0o644); err != nil {
+	if err := os.MkdirAll(r.path("report"), 0o755); err != nil {
+		return nil, err
+	}
+	for _, f := range append(files, report.File{Name: "verdict.txt", Data: []byte(text)}) {
+		if err := os.WriteFile(r.path("report", f.Name), f.Data, 0o644); err != nil {
 			return nil, err
 		}
 	}
 	return dag.CurrentModule().Workdir(r.path("report")), nil
 }
 
-// verify builds twice and keeps the first build's artefacts in report/out.
+// verify builds twice and keeps the first build's artefacts in report/out. With
+// an error there may be a verdict that says NO VERDICT.
 func (r *run) verify(ctx context.Context, opt verify.Options) (*verdict.Verdict, error) {
 	opt.Keep = r.path("report", "out")
 	v, err := r.runner().Verify(ctx, opt)
-	if err != nil {
+	if v == nil {
 		return nil, err
 	}
 	v.Subject.Spec = r.twice.Path
 	if v.Subject.Spec == "" {
 		v.Subject.Spec = "."
 	}
-	return v, nil
+	return v, err
 }
 
 func textOf(v *verdict.Verdict) (string, error) {

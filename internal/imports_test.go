@@ -55,6 +55,7 @@ var order = []string{
 	"internal/bisect",
 	"internal/verdict",
 	"internal/reference",
+	"internal/report",
 	"internal/artefact",
 	"internal/verify",
 	"internal/evidence",

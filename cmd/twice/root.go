@@ -46,6 +46,7 @@ results are the same bits: binaries, rlibs, release archives and the image.`,
 	})
 	root.AddCommand(
 		newVerify(&g),
+		newReport(&g),
 		newBuild(&g),
 		newDiff(&g),
 		newInit(),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"github.com/craton-co/twice/internal/verdict"
 	"github.com/craton-co/twice/internal/verify"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // sourceFlags say how the source is taken.
@@ -63,11 +63,13 @@ type verifyFlags struct {
 	runs   int
 	output string
 	ref    string
+	report reportFlags
 }
 
 func (v *verifyFlags) add(cmd *cobra.Command) {
 	v.src.add(cmd)
 	v.eng.add(cmd)
+	v.report.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&v.vary, "vary", "all", "what the second build changes: all, none, or names with commas")
 	f.BoolVar(&v.fresh, "fresh", false, "build even if the verdict is known")
@@ -78,6 +80,9 @@ func (v *verifyFlags) add(cmd *cobra.Command) {
 }
 
 func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) (verify.Options, error) {
+	if err := v.report.check(); err != nil {
+		return verify.Options{}, err
+	}
 	axes, err := plan.ParseAxes(v.vary)
 	if err != nil {
 		return verify.Options{}, err
@@ -93,10 +98,21 @@ func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) 
 
 // run gives the verdict. One whose explanation was cut off is a verdict too.
 func (v *verifyFlags) run(cmd *cobra.Command, g *global, opt verify.Options) error {
+	opt.Differing = v.report.differing()
 	reached, err := withRunner(cmd.Context(), g, &v.eng, []string{"A", "B"}, func(r *verify.Runner) (*verdict.Verdict, error) {
 		return r.Verify(cmd.Context(), opt)
 	})
 	if reached == nil {
+		return err
+	}
+	if werr := v.report.write(reached); werr != nil {
+		return errors.Join(err, werr)
+	}
+	if reached.Word == verdict.NoVerdict && !g.json {
+		// The error says it; where it is told more is all there is to add.
+		if reached.Report != "" {
+			fmt.Printf("report   %s\n", reached.Report)
+		}
 		return err
 	}
 	if err := printVerdict(os.Stdout, g, reached); err != nil {
@@ -267,11 +283,7 @@ func printVerdict(w io.Writer, g *global, v *verdict.Verdict) error {
 		_, err = w.Write(data)
 		return err
 	}
-	o := verdict.TextOptions{Quiet: g.quiet, Color: os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(os.Stdout.Fd()))}
-	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-		o.Width = width
-	}
-	return v.Text(w, o)
+	return v.Text(w, textOptions(g, false))
 }
 
 // fullVersion tells two development builds of the same version apart.

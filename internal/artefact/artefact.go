@@ -49,6 +49,7 @@ import (
 type Artefact struct {
 	Name   string
 	Kind   verdict.Kind
+	Build  string // that made it; empty where the project has just one
 	Path   string // the file on this disk; empty for an image
 	Digest digest.Digest
 	Size   int64              // bytes; of an image: its compressed layers
@@ -85,7 +86,13 @@ func Collect(ctx context.Context, tools resolve.Tools, b Build) ([]Artefact, err
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(list, archives, images), nil
+	list = slices.Concat(list, archives, images)
+	if prefix != "" {
+		for i := range list {
+			list[i].Build = b.Config.Name
+		}
+	}
+	return list, nil
 }
 
 // Built are the artefacts that the build itself left: archives and images are

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path"
 )
 
 // JSON is the canonical form that the package comment describes.
@@ -15,7 +16,16 @@ func (v *Verdict) JSON() ([]byte, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("encoding verdict: %w", err)
 	}
-	return c.encode()
+	data, err := c.encode()
+	if err != nil || !bytes.Contains(data, []byte(`\ufffd`)) {
+		return data, err
+	}
+	// A name that is no UTF-8 is written as an escape, and read as a character.
+	var again Verdict
+	if err := json.Unmarshal(data, &again); err != nil {
+		return nil, fmt.Errorf("encoding verdict: %w", err)
+	}
+	return again.encode()
 }
 
 func (v *Verdict) encode() ([]byte, error) {
@@ -144,6 +154,11 @@ func (v *Verdict) check() error {
 			}
 		}
 	}
+	for _, a := range v.Attachments {
+		if a.Name != path.Base(a.Name) && a.Name != "" || a.Name == ".." || a.Name == "." {
+			return fmt.Errorf("attachment %.100q is not the name of a file", a.Name)
+		}
+	}
 	if y := v.Reached.Year(); y < 0 || y > 9999 {
 		return errors.New("it was reached at no possible time")
 	}
@@ -159,6 +174,16 @@ func (a Artefact) check() error {
 	}
 	if a.SizeA < 0 || a.SizeB < 0 || a.A == "" && a.SizeA != 0 || a.B == "" && a.SizeB != 0 || a.Same && a.SizeA != a.SizeB {
 		return errors.New("its sizes are impossible")
+	}
+	if a.Difference != nil {
+		if err := a.Difference.Check(); err != nil {
+			return err
+		}
+	}
+	if a.Finding != nil {
+		if err := a.Finding.Check(); err != nil {
+			return err
+		}
 	}
 	if a.A != "" {
 		if err := a.A.Validate(); err != nil {

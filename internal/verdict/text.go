@@ -160,7 +160,11 @@ func pad(s string, n int) string {
 	return s + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s)))
 }
 
-// clean replaces what a terminal would act on or not show.
+// Clean replaces what a terminal would act on or not show, in names and texts
+// that artefacts supply.
+func Clean(s string) string { return clean(s) }
+
+// clean is Clean.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -98,7 +98,10 @@ type Verdict struct {
 	// Engine says in one line what ran the builds: "embedded BuildKit v0.32.2, contained".
 	Engine string `json:"engine,omitempty"`
 	// Report is the path of the report that was written, as the user would type it.
+	// It is never in the report's own copy of the verdict.
 	Report string `json:"report,omitempty"`
+	// Attachments are what else lies beside the verdict in its report.
+	Attachments []Attachment `json:"attachments,omitempty"`
 	// Twice is the version of this program.
 	Twice string `json:"twice"`
 }
@@ -116,9 +119,23 @@ type Subject struct {
 	// Dirty is true when files were built that no commit holds.
 	Dirty      bool     `json:"dirty,omitempty"`
 	DirtyFiles []string `json:"dirty_files,omitempty"`
-	Triple     string   `json:"triple,omitempty"`
-	Profile    string   `json:"profile,omitempty"`
-	Features   []string `json:"features,omitempty"`
+	// Dir is the workspace's folder in the repository or crate; empty for the root.
+	Dir string `json:"dir,omitempty"`
+	// Packages are those of the workspace, by name.
+	Packages []Package `json:"packages,omitempty"`
+	Triple   string    `json:"triple,omitempty"`
+	Profile  string    `json:"profile,omitempty"`
+	Features []string  `json:"features,omitempty"`
+	// Builds are the builds that were asked for; none: all.
+	Builds []string `json:"builds,omitempty"`
+}
+
+// Package is a package of the workspace that was built.
+type Package struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	// Dir is its folder in the repository or crate; empty for the root.
+	Dir string `json:"dir,omitempty"`
 }
 
 // Inputs are the things that both builds share, by digest.
@@ -161,7 +178,8 @@ type Build struct {
 	Seconds   float64   `json:"seconds"`
 	Cached    bool      `json:"cached,omitempty"` // the engine had this build's result already
 	Engine    string    `json:"engine,omitempty"` // where it differs from the verdict's
-	Log       string    `json:"log,omitempty"`
+	// Log are the last lines of a build that failed.
+	Log []string `json:"log,omitempty"`
 }
 
 // Axis is something that must not matter. One that was varied has its two
@@ -172,6 +190,9 @@ type Axis struct {
 	B    string `json:"b,omitempty"`
 	Why  string `json:"why,omitempty"`
 }
+
+// LeftOut is the reason of an axis that whoever asked for the verdict left out.
+const LeftOut = "left out by --vary"
 
 // Step is a part of the run and how long it took. The text shows the seconds
 // of the steps named "inputs" and "builder".
@@ -196,6 +217,8 @@ const (
 type Artefact struct {
 	Name string `json:"name"`
 	Kind Kind   `json:"kind"`
+	// Build is the one of the project's builds that made it; empty if there is one.
+	Build string `json:"build,omitempty"`
 	// A digest is empty, and its size zero, where that side has no such artefact.
 	SizeA int64         `json:"size_a"`
 	SizeB int64         `json:"size_b"`
@@ -207,6 +230,16 @@ type Artefact struct {
 	Difference *compare.Difference `json:"difference,omitempty"`
 	// Causes say why it differs, the most telling first.
 	Causes []cause.Cause `json:"causes,omitempty"`
+	// Finding is all that differs, cut to what a report shows.
+	Finding *compare.Finding `json:"finding,omitempty"`
+}
+
+// Attachment is a file that another tool made for the report.
+type Attachment struct {
+	// Name is the file's, without a folder; empty if there is none.
+	Name string `json:"name,omitempty"`
+	// Text says what it is, or why it isn't there.
+	Text string `json:"text"`
 }
 
 // Warning is something that the two builds could not have shown to matter.

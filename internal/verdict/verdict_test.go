@@ -222,6 +222,19 @@ func TestJSONIsCanonical(t *testing.T) {
 	}
 }
 
+// Archives hold names that are no UTF-8.
+func TestJSONOfAnyName(t *testing.T) {
+	v := mismatch()
+	v.Artefacts[0].Difference.Path = "stamp.tar:\xff\xfe \\ufffd"
+	data, err := v.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse(data); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	data, err := reproducible().JSON()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/craton-co/twice/internal/compare"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/report"
 	"github.com/craton-co/twice/internal/scan"
 	"github.com/craton-co/twice/internal/verdict"
 	"github.com/opencontainers/go-digest"
@@ -65,7 +67,7 @@ func (r *Runner) compare(ctx context.Context, prep *Prepared, a, b *side) ([]ver
 	var list []verdict.Artefact
 	found := map[int]*compare.Finding{}
 	for _, x := range a.artefacts {
-		v := verdict.Artefact{Name: x.Name, Kind: x.Kind, SizeA: x.Size, A: x.Digest}
+		v := verdict.Artefact{Name: x.Name, Kind: x.Kind, Build: x.Build, SizeA: x.Size, A: x.Digest}
 		if y, ok := other[x.Name]; ok {
 			delete(other, x.Name)
 			v.SizeB, v.B, v.Same = y.Size, y.Digest, x.Digest == y.Digest
@@ -81,18 +83,28 @@ func (r *Runner) compare(ctx context.Context, prep *Prepared, a, b *side) ([]ver
 	}
 	for _, y := range b.artefacts {
 		if _, alone := other[y.Name]; alone {
-			list = append(list, verdict.Artefact{Name: y.Name, Kind: y.Kind, SizeB: y.Size, B: y.Digest})
+			list = append(list, verdict.Artefact{Name: y.Name, Kind: y.Kind, Build: y.Build, SizeB: y.Size, B: y.Digest})
 		}
 	}
 	if len(found) > 0 {
 		known, opened := r.causeContext(ctx, prep, a, b, list)
 		defer opened.Close()
-		for i, f := range found {
-			list[i].Causes = cause.Explain(f, known)
+		left := keptFindings
+		for i := range list {
+			if f := found[i]; f != nil {
+				list[i].Causes = cause.Explain(f, known)
+				list[i].Finding = f.Trim(left / len(found))
+				left -= list[i].Finding.Count()
+				delete(found, i)
+			}
 		}
 	}
 	return list, nil
 }
+
+// keptFindings is how many findings and ranges a verdict holds, in all: it and
+// its report stay below a few megabytes.
+const keptFindings = 1000
 
 // locate finds where two artefacts differ.
 func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB string) (*compare.Finding, error) {
@@ -106,6 +118,43 @@ func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB 
 		}
 	}
 	return compare.Paths(ctx, x.Name, x.Path, y.Path, compare.Limits{})
+}
+
+// differing hands over the artefacts that differ and that both sides have:
+// binaries and rlibs if there are such, for archives and images hold the same.
+func (r *Runner) differing(ctx context.Context, v *verdict.Verdict, sides []*side, opt Options) ([]verdict.Attachment, error) {
+	var pairs []report.Pair
+	inner := slices.ContainsFunc(v.Artefacts, func(d verdict.Artefact) bool {
+		return !d.Same && d.A != "" && d.B != "" && (d.Kind == verdict.Bin || d.Kind == verdict.Rlib)
+	})
+	for _, d := range v.Artefacts {
+		if d.Same || d.A == "" || d.B == "" || inner && d.Kind != verdict.Bin && d.Kind != verdict.Rlib {
+			continue
+		}
+		p := report.Pair{Name: d.Name}
+		for i, at := range []*string{&p.A, &p.B} {
+			for _, x := range sides[i].artefacts {
+				if x.Name != d.Name {
+					continue
+				}
+				if *at = x.Path; x.Kind == verdict.Image {
+					var err error
+					if *at, err = r.layout(ctx, x, sides[i].dir); err != nil {
+						return nil, err
+					}
+				}
+			}
+		}
+		pairs = append(pairs, p)
+	}
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(sides[0].dir), "differing-")
+	if err != nil {
+		return nil, err
+	}
+	return opt.Differing(ctx, dir, pairs)
 }
 
 // layout writes an image below dir, for the comparison to look into.
@@ -173,7 +222,12 @@ func scanFile(ctx context.Context, name string, needles []scan.Needle) ([]scan.H
 
 func (prep *Prepared) subject(opt Options) verdict.Subject {
 	p, b := prep.Project, prep.Project.Config.Builds[0]
+	var packages []verdict.Package
+	for _, m := range p.Workspace.Members {
+		packages = append(packages, verdict.Package{Name: m.Name, Version: m.Version, Dir: strings.TrimPrefix(path.Clean(m.Dir), ".")})
+	}
 	return verdict.Subject{
+		Builds: opt.Resolve.Builds, Packages: packages, Dir: strings.TrimPrefix(path.Clean(p.Source.Dir), "."),
 		Spec: opt.Spec, Name: p.Name(), Version: p.Version(), Commit: p.Source.Commit, Epoch: p.Source.Epoch, EpochFrom: p.Source.EpochFrom,
 		Dirty: p.Source.Dirty, DirtyFiles: p.Source.DirtyFiles, Triple: b.Target, Profile: b.Profile, Features: b.Features,
 	}
@@ -232,7 +286,7 @@ func axes(vary []plan.Axis, fixed []plan.Unvaried, a, b plan.Settings) (varied, 
 		if on[x] {
 			varied = append(varied, verdict.Axis{Name: string(x), A: a.Value(x), B: b.Value(x)})
 		} else {
-			why := "left out by --vary"
+			why := verdict.LeftOut
 			if i := slices.IndexFunc(fixed, func(f plan.Unvaried) bool { return f.Name == string(x) }); i >= 0 {
 				why = fixed[i].Why
 			}

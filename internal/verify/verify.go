@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/report"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/rust"
 	"github.com/craton-co/twice/internal/verdict"
@@ -64,8 +64,11 @@ type Options struct {
 	Keep    string // directory that receives A's artefacts; "": none
 	Against string // what the builds are compared with; see package reference
 	Explain Explain
-	Runs    int    // how often a bisection repeats what decides; 0: see package bisect
-	Version string // of this program
+	Runs    int // how often a bisection repeats what decides; 0: see package bisect
+	// Differing is called with the artefacts that differ, while they are on this
+	// disk, and with an empty directory beside them; nil: it isn't.
+	Differing func(ctx context.Context, dir string, pairs []report.Pair) ([]verdict.Attachment, error)
+	Version   string // of this program
 }
 
 // Runner has what runs share.
@@ -183,14 +186,25 @@ type side struct {
 	dir       string
 }
 
-// Verify builds twice and decides. With an error there is no verdict, or, if
-// there is one, its bisection was cut off.
-func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, error) {
+// Verify builds twice and decides. With an error the verdict says NO VERDICT,
+// with what is known all the same, or its bisection was cut off. When the run
+// was interrupted before there was one, there is none.
+func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, err error) {
+	var (
+		prep  *Prepared
+		sides []*side
+		fixed []plan.Unvaried
+	)
+	defer func() {
+		if err != nil && v == nil && ctx.Err() == nil {
+			v = noVerdict(prep, sides, fixed, opt, err)
+		}
+	}()
 	ref, incident, err := r.openReference(ctx, opt)
 	if err != nil || incident != nil {
 		return incident, err
 	}
-	prep, err := r.Prepare(ctx, opt)
+	prep, err = r.Prepare(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +214,7 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 	}
 	key := prep.verdictKey(opt)
 	var stored *verdict.Verdict
-	if !opt.Fresh && opt.Keep == "" {
+	if !opt.Fresh && opt.Keep == "" && opt.Differing == nil {
 		stored = r.recall(key)
 		if stored != nil && ref != nil {
 			enough, err := r.against(ctx, ref, stored, nil, cause.Context{})
@@ -219,15 +233,15 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 	if err != nil {
 		return nil, err
 	}
-	fixed := engine.Fixed()
+	fixed = engine.Fixed()
 	opt.Vary = slices.DeleteFunc(slices.Clone(opt.Vary), func(a plan.Axis) bool {
 		return slices.ContainsFunc(fixed, func(f plan.Unvaried) bool { return f.Name == string(a) })
 	})
 	if stored != nil {
 		return stored, r.explain(ctx, engine, prep, opt, stored, key)
 	}
-	sides, cleanup, err := r.sides(prep, opt, "A", "B")
-	if err != nil {
+	var cleanup func()
+	if sides, cleanup, err = r.sides(prep, opt, "A", "B"); err != nil {
 		return nil, err
 	}
 	defer cleanup()
@@ -240,7 +254,7 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 		return nil, err
 	}
 	window[1] = time.Now()
-	v, err := r.judge(ctx, prep, opt, sides, window, fixed)
+	v, err = r.judge(ctx, prep, opt, sides, window, fixed)
 	if err != nil {
 		return nil, err
 	}
@@ -258,10 +272,17 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (*verdict.Verdict, err
 			return nil, err
 		}
 	}
-	if !opt.wanted(v) {
-		return v, nil
+	if opt.wanted(v) {
+		if err := r.explain(ctx, engine, prep, opt, v, key); err != nil {
+			return v, err
+		}
 	}
-	return v, r.explain(ctx, engine, prep, opt, v, key)
+	if opt.Differing != nil {
+		if v.Attachments, err = r.differing(ctx, v, sides, opt); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
 }
 
 // Build builds once, in the plain settings, and keeps the artefacts.
@@ -330,7 +351,7 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 			}
 		}
 		if err := engine.Build(ctx, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out}); err != nil {
-			return fmt.Errorf("build %s of %s: %w", s.Name, name, err)
+			return &BuildError{s.Name, name, err}
 		}
 		made, err := artefact.Collect(ctx, r.Tools, b)
 		if err != nil {
