@@ -10,9 +10,9 @@ import (
 	"github.com/craton-co/twice/internal/compare"
 )
 
-func section(name string) match {
+func section(names ...string) match {
 	return func(_ *explainer, p *place) ([]Cause, bool) {
-		if p.d.Section != name {
+		if !slices.Contains(names, p.d.Section) {
 			return nil, false
 		}
 		return say()

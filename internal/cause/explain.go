@@ -194,14 +194,14 @@ func consequence(p *place) bool {
 		return true
 	case compare.Section:
 		for _, s := range []string{"[", ".text", ".debug_", ".symtab", ".strtab", ".shstrtab", ".rel", ".got", ".eh_frame", ".gcc_except_table", ".plt",
-			".note.gnu.build-id", ".gnu", ".dyn", ".hash", ".init_array", ".fini_array", ".data.rel.ro", ".tdata", ".llvmbc", ".group",
+			".note.gnu.build-id", ".note.go.buildid", ".gnu", ".dyn", ".hash", ".init_array", ".fini_array", ".data.rel.ro", ".tdata", ".llvmbc", ".group",
 			".pdata", ".xdata", ".reloc", ".idata", ".edata", "code", "function", "type", "element", "export", "custom name", ".nv"} {
 			if strings.HasPrefix(f.Name, s) {
 				return true
 			}
 		}
 		// Numbers between strings: addresses and lengths.
-		return len(p.d.A) > 0 && len(p.d.B) > 0 && len(p.d.A) <= 8 && !textual(p.d.A) && len(p.chain) > 0
+		return len(p.d.A) > 0 && len(p.d.B) > 0 && (len(p.d.A) <= 8 && !textual(p.d.A) || len(p.d.A) <= 2 && len(p.d.B) <= 2)
 	case compare.Rmeta:
 		return !textual(p.d.A)
 	case compare.JSON:

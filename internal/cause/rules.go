@@ -173,7 +173,7 @@ func init() {
 
 		// What usually follows from something else.
 		{Name: buildID, Title: "the linker's build id is random, or a hash of something that is not in the output",
-			Fix: "-C link-arg=-Wl,--build-id=sha1", follows: true, match: section(".note.gnu.build-id")},
+			Fix: "-C link-arg=-Wl,--build-id=sha1", follows: true, match: section(".note.gnu.build-id", ".note.go.buildid")},
 		{Name: "crate-hash", Title: "rustc's hash of the crate differs: of a path, a flag, a macro's output, or of a crate that it needs",
 			Fix: "remap paths for every unit, build scripts and macros too (a RUSTC_WRAPPER), in one fixed path", Axis: "build-path", follows: true, match: crateHash},
 		{Name: "target-cpu", Title: "the same functions have other instructions: another processor (target-cpu=native, run-time detection in a build script) or other optimisation",

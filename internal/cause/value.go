@@ -219,7 +219,7 @@ func random(_ *explainer, p *place) ([]Cause, bool) {
 	}
 	switch p.part().Kind {
 	case compare.Section:
-		if consequence(p) || p.d.Section == ".note.gnu.build-id" {
+		if consequence(p) || strings.HasPrefix(p.d.Section, ".note.") {
 			return nil, false
 		}
 	case compare.Text, compare.JSON, compare.Raw:

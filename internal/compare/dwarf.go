@@ -112,7 +112,14 @@ func abbreviationsEnd(p []byte) bool {
 
 // debugInfo compares the compilation units of two files.
 func (c *run) debugInfo(path string, a, b *object) (*Finding, error) {
-	ua, ub := a.units(c.ctx), b.units(c.ctx)
+	var ub []compiled
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ub = b.units(c.ctx)
+	}()
+	ua := a.units(c.ctx)
+	<-done
 	if err := c.ctx.Err(); err != nil || len(ua) == 0 || len(ub) == 0 {
 		return nil, err
 	}
@@ -196,7 +203,7 @@ func (o *object) units(ctx context.Context) (out []compiled) {
 	if !o.abbreviationsAreSound(heads) {
 		return nil
 	}
-	d, err := o.file.DWARF()
+	d, err := o.dwarf(p)
 	if err != nil {
 		return nil
 	}
@@ -233,6 +240,37 @@ func (o *object) units(ctx context.Context) (out []compiled) {
 		out = append(out, u)
 	}
 	return out
+}
+
+// dwarf takes only the sections that are needed: the others of a large program
+// are decompressed or copied for nothing. In an object they need relocating.
+func (o *object) dwarf(info []byte) (*dwarf.Data, error) {
+	if o.file.Type == elf.ET_REL {
+		return o.file.DWARF()
+	}
+	data := map[string][]byte{}
+	for _, n := range []string{".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr"} {
+		s := o.file.Section(n)
+		if s == nil {
+			continue
+		}
+		var err error
+		if data[n], err = s.Data(); err != nil {
+			return nil, err
+		}
+	}
+	d, err := dwarf.New(data[".debug_abbrev"], nil, nil, info, data[".debug_line"], nil, nil, data[".debug_str"])
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range []string{".debug_line_str", ".debug_str_offsets", ".debug_addr"} {
+		if data[n] != nil {
+			if err := d.AddSection(n, data[n]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return d, nil
 }
 
 // unitHead is a unit's header: where its first entry is, and its table of

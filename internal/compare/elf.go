@@ -150,7 +150,11 @@ func (c *run) elf(f *Finding, path string, a, b blob, depth int) error {
 		f.Note = "every section is the same; the difference is between them"
 		return nil
 	}
-	for _, look := range []func(path string, a, b *object) (*Finding, error){c.debugInfo, c.symbolNames} {
+	looks := []func(path string, a, b *object) (*Finding, error){c.symbolNames}
+	if more > 0 || slices.ContainsFunc(parts, func(p *Finding) bool { return strings.Contains(p.Name, "debug_") }) {
+		looks = append(looks, c.debugInfo)
+	}
+	for _, look := range looks {
 		p, err := look(path, oa, ob)
 		if err != nil {
 			return err
