@@ -37,7 +37,13 @@ var stampers = map[string]struct {
 // blame says who is responsible, as far as the place, the libraries that were
 // compared and the sources tell.
 func (x *explainer) blame(r *rule, p *place, c *Cause) {
-	if c.Where != "" || r.follows && len(r.code) == 0 {
+	if c.Where != "" {
+		return
+	}
+	if r.follows && len(r.code) == 0 {
+		if k, ok := x.named(p); ok {
+			c.Where = "crate " + k.String()
+		}
 		return
 	}
 	suspects, why := x.suspects(p)

@@ -57,6 +57,10 @@ func Explain(f *compare.Finding, c Context) []Cause {
 			}
 		}
 	}
+	// Of the same thing, what names somebody says more.
+	hits = slices.DeleteFunc(hits, func(h hit) bool {
+		return h.Where == "" && slices.ContainsFunc(hits, func(o hit) bool { return o.Rule == h.Rule && o.Title == h.Title && o.Where != "" })
+	})
 	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(a.rank, b.rank) })
 	open := slices.ContainsFunc(rest, func(p *place) bool { return !consequence(p) })
 	var out []Cause

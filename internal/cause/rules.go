@@ -165,15 +165,15 @@ func init() {
 			code: []string{`HashMap`, `HashSet`, `read_dir`, `glob\(`, `WalkDir`, `par_iter`, `readdir`}, match: sameInOrder},
 		{Name: "codegen-units", Title: "functions are in another order, or were cut into other units: parallel code generation or LTO",
 			Fix: "codegen-units = 1, and the same lto in both builds", match: codegenUnits},
-		{Name: "crate-id", Title: "the crate's identifier differs, and so do all its symbols (-C metadata)",
-			Fix:  "give both builds the same flags, features and compiler; keep path dependencies inside the workspace's root",
-			Axis: "build-path", match: crateID},
 		{Name: "random", Title: "random bytes are in the output", Fix: "seed it: CONST_RANDOM_SEED for const-random and ahash; a fixed seed, or none",
 			code: []string{`const_random`, `compile-time-rng`, `thread_rng`, `rand::`, `getrandom`, `OsRng`, `RandomState`, `/dev/u?random`}, match: random},
 
 		// What usually follows from something else.
 		{Name: buildID, Title: "the linker's build id is random, or a hash of something that is not in the output",
 			Fix: "-C link-arg=-Wl,--build-id=sha1", follows: true, match: section(".note.gnu.build-id", ".note.go.buildid")},
+		{Name: "crate-id", Title: "the crate's identifier differs, and so do all its symbols (-C metadata)",
+			Fix:  "give both builds the same flags, features and compiler; keep path dependencies inside the workspace's root",
+			Axis: "build-path", follows: true, match: crateID},
 		{Name: "crate-hash", Title: "rustc's hash of the crate differs: of a path, a flag, a macro's output, or of a crate that it needs",
 			Fix: "remap paths for every unit, build scripts and macros too (a RUSTC_WRAPPER), in one fixed path", Axis: "build-path", follows: true, match: crateHash},
 		{Name: "target-cpu", Title: "the same functions have other instructions: another processor (target-cpu=native, run-time detection in a build script) or other optimisation",
