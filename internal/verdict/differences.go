@@ -40,7 +40,34 @@ func (p *page) difference(a Artefact) {
 	default:
 		p.place(d)
 	}
+	if first, again := p.said(a); again {
+		p.line("  %sthe same as of %s", pad8("cause"), clean(first))
+		return
+	}
 	p.causes(a.Causes)
+}
+
+// said remembers what was said of artefacts: an archive and an image hold the
+// binary that was explained before them. It gives the first one with the same causes.
+func (p *page) said(a Artefact) (first string, again bool) {
+	if len(a.Causes) == 0 {
+		return "", false
+	}
+	var key strings.Builder
+	for _, c := range a.Causes {
+		if !c.Known {
+			return "", false
+		}
+		fmt.Fprintf(&key, "%q %q %q\n", c.Rule, c.Title, c.Where)
+	}
+	if p.seen == nil {
+		p.seen = map[string]string{}
+	}
+	first, again = p.seen[key.String()]
+	if !again {
+		p.seen[key.String()] = a.Name
+	}
+	return first, again
 }
 
 // place shows a difference and its bytes.

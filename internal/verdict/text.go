@@ -66,8 +66,9 @@ func (p *page) images(v *Verdict) {
 }
 
 type page struct {
-	o   TextOptions
-	out bytes.Buffer
+	o    TextOptions
+	out  bytes.Buffer
+	seen map[string]string // causes that were shown, with the artefact
 }
 
 func (p *page) line(format string, args ...any) {

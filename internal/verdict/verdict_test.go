@@ -79,6 +79,7 @@ func mismatch() *Verdict {
 	v.Artefacts[1].Causes = []cause.Cause{{Rule: "build-path", Title: "the path of the sources is in the output", Axis: "build-path",
 		Proof: []string{"A holds /build/stamp", "B holds /b/other/stamp"}, Fix: "remap it", Path: "bin/where:.rodata+0x40", Known: true},
 		{Rule: "a", Title: "another", Known: true}, {Rule: "b", Title: "one more", Known: true}, {Rule: "c", Title: "not shown", Known: true}}
+	v.Artefacts[4].Causes = v.Artefacts[0].Causes
 	v.Artefacts[2].Causes = []cause.Cause{{Rule: cause.Unknown, Title: "no rule knows this difference", Path: "bin/code:.text+0x10"}}
 	return v
 }
