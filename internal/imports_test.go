@@ -42,6 +42,7 @@ var order = []string{
 	"internal/compose",
 	"internal/lock",
 	"internal/sbom",
+	"internal/provenance",
 	"internal/plan",
 	"internal/resolve",
 	"internal/inputs",

@@ -23,7 +23,8 @@ func newBuild(g *global) *cobra.Command {
 		Short: "build once and write the artefacts",
 		Long: `Build runs the first of verify's two builds and writes its artefacts:
 bin/, rlib/, release archives, image.tar (an OCI layout that docker load reads
-too) and SHA256SUMS. It proves nothing: verify does.`,
+too), SHA256SUMS, an SBOM for each build, and the provenance statement, which
+names them all. It proves nothing: verify does.`,
 		Example: "  twice build crate:ripgrep@15.1.0 -o out",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -33,7 +34,7 @@ too) and SHA256SUMS. It proves nothing: verify does.`,
 	cmd.Flags().StringVarP(&output, "output", "o", "twice-out", "directory that receives the artefacts")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		opt := verify.Options{Spec: spec(args), Resolve: src.options(g), Jobs: jobs, Keep: output, Version: fullVersion()}
-		made, err := withRunner(cmd.Context(), g, &eng, []string{"A"}, func(r *verify.Runner) ([]artefact.Artefact, error) {
+		made, err := withRunner(cmd.Context(), g, &eng, []string{"A", "tree"}, func(r *verify.Runner) ([]artefact.Artefact, error) {
 			return r.Build(cmd.Context(), opt)
 		})
 		if err != nil {

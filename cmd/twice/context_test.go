@@ -14,6 +14,7 @@ import (
 	"github.com/craton-co/twice/internal/buildcontext"
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/engine/embedded"
+	"github.com/craton-co/twice/internal/evidence"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/inputs"
@@ -62,7 +63,7 @@ func cmdBuildContext(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer eng.Close()
 	r := &verify.Runner{
-		Tools: empty, Progress: silence{}, Scratch: filepath.Join(work, "scratch"),
+		Tools: empty, Progress: silence{}, Release: evidence.Release, Scratch: filepath.Join(work, "scratch"),
 		Engine: func(context.Context) (verify.Builder, error) {
 			return contextBuilder{eng, filepath.Join(work, "locked"), empty.Store}, nil
 		},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/craton-co/twice/internal/evidence"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/verdict"
@@ -99,7 +100,7 @@ func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) 
 // run gives the verdict. One whose explanation was cut off is a verdict too.
 func (v *verifyFlags) run(cmd *cobra.Command, g *global, opt verify.Options) error {
 	opt.Differing = v.report.differing()
-	reached, err := withRunner(cmd.Context(), g, &v.eng, []string{"A", "B"}, func(r *verify.Runner) (*verdict.Verdict, error) {
+	reached, err := withRunner(cmd.Context(), g, &v.eng, []string{"A", "B", "tree"}, func(r *verify.Runner) (*verdict.Verdict, error) {
 		return r.Verify(cmd.Context(), opt)
 	})
 	if reached == nil {
@@ -256,7 +257,7 @@ func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, sides [
 		return none, err
 	}
 	var b *builder
-	r := &verify.Runner{Tools: tools, Progress: p, Scratch: scratch, Engine: func(ctx context.Context) (verify.Builder, error) {
+	r := &verify.Runner{Tools: tools, Progress: p, Scratch: scratch, Release: evidence.Release, Engine: func(ctx context.Context) (verify.Builder, error) {
 		var err error
 		if b, err = eng.start(ctx, tools, p); err != nil {
 			return nil, err

@@ -300,7 +300,7 @@ func axes(vary []plan.Axis, fixed []plan.Unvaried, a, b plan.Settings) (varied, 
 }
 
 // keep copies a side's artefacts to a directory of the user's, with their sums.
-func (r *Runner) keep(ctx context.Context, prep *Prepared, s *side, dir string) error {
+func (r *Runner) keep(ctx context.Context, engine Builder, prep *Prepared, s *side, dir string) error {
 	var sums bytes.Buffer
 	for _, x := range s.artefacts {
 		name := x.Name
@@ -329,10 +329,13 @@ func (r *Runner) keep(ctx context.Context, prep *Prepared, s *side, dir string) 
 			fmt.Fprintf(&sums, "%s  %s\n", x.Digest.Encoded(), name)
 		}
 	}
-	return writeFile(filepath.Join(dir, "SHA256SUMS"), false, func(w io.Writer) error {
+	if err := writeFile(filepath.Join(dir, "SHA256SUMS"), false, func(w io.Writer) error {
 		_, err := w.Write(sums.Bytes())
 		return err
-	})
+	}); err != nil || r.Release == nil {
+		return err
+	}
+	return r.Release(ctx, r, engine, prep, s.artefacts, dir)
 }
 
 // imageName is the name that `docker load` gives an image: one of several has

@@ -81,6 +81,8 @@ type Runner struct {
 	// puts what images are made on into the store. Nil: it is fetched and
 	// composed here.
 	Inputs func(ctx context.Context, p *resolve.Project) (*inputs.Set, error)
+	// Release writes what goes with kept artefacts into their directory. Nil: nothing.
+	Release func(ctx context.Context, r *Runner, engine Builder, prep *Prepared, made []artefact.Artefact, dir string) error
 	// Scratch is where outputs are kept while a run lasts.
 	Scratch string
 }
@@ -260,7 +262,7 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	}
 	v.Engine = engine.Name()
 	if opt.Keep != "" {
-		if err := r.keep(ctx, prep, sides[0], opt.Keep); err != nil {
+		if err := r.keep(ctx, engine, prep, sides[0], opt.Keep); err != nil {
 			return nil, err
 		}
 	}
@@ -304,7 +306,7 @@ func (r *Runner) Build(ctx context.Context, opt Options) ([]artefact.Artefact, e
 	if err := r.build(ctx, engine, prep, sides[0]); err != nil {
 		return nil, err
 	}
-	return sides[0].artefacts, r.keep(ctx, prep, sides[0], opt.Keep)
+	return sides[0].artefacts, r.keep(ctx, engine, prep, sides[0], opt.Keep)
 }
 
 // sides sets the sides up; only the second varies anything.
