@@ -8,12 +8,21 @@ import (
 	"github.com/craton-co/twice/internal/compare"
 )
 
-// differences shows where each artefact differs.
+// differences shows where each artefact differs. Archives and images hold the
+// binaries: what was shown of those is not shown again.
 func (p *page) differences(v *Verdict) {
 	n := 0
+	said := map[string]string{}
 	for _, a := range v.Artefacts {
 		if a.Same {
 			continue
+		}
+		if first, again := said[sameness(a)]; again && !p.o.Verbose {
+			p.line("  %s   as in %s", clean(a.Difference.Path), clean(first))
+			continue
+		}
+		if k := sameness(a); k != "" {
+			said[k] = a.Name
 		}
 		if n++; n > shown && !p.o.Verbose {
 			continue
@@ -25,6 +34,20 @@ func (p *page) differences(v *Verdict) {
 		p.gap()
 		p.line("  and %d more; --verbose shows them", n-shown)
 	}
+}
+
+// sameness is equal for artefacts that differ in the same bytes at the same
+// place of the same file, for the same cause; "" for one that is like no other.
+func sameness(a Artefact) string {
+	d := a.Difference
+	if d == nil || len(d.A)+len(d.B) == 0 {
+		return ""
+	}
+	k := fmt.Sprintf("%s %d %d %q %q", d.Section, d.Offset, d.Length, d.A, d.B)
+	for _, c := range a.Causes {
+		k += fmt.Sprintf(" %q %q", c.Rule, c.Where)
+	}
+	return k
 }
 
 func (p *page) difference(a Artefact) {
