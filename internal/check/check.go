@@ -89,7 +89,7 @@ var Checks = []Check{
 		Fix: "list the repository in [sources] allow-git of deny.toml, with the comment that Cargo.toml has; `twice init --patch` writes the rows"},
 	{Name: "git-sbom", Title: "git dependencies are in the SBOM, by commit", run: gitSBOM,
 		Why: "a version number says nothing about a commit: who looks for an affected component needs the repository and the commit.",
-		Fix: "commit a CycloneDX file whose purls have vcs_url=git+<repository>@<commit>"},
+		Fix: "write it with `twice sbom -o .` and commit it: CycloneDX, with purls that have vcs_url=git+<repository>@<commit>"},
 	{Name: "environment", Title: "the workspace reads nothing of the machine", run: environmentOwn,
 		Why:   "user, host, home, time zone and processor are another on every machine, and end up in the result.",
 		Fix:   "drop the use, or take the value from the sources",

@@ -58,11 +58,29 @@ func (p *parser) items() []*Item {
 	for !p.done() {
 		if i := p.item(); i != nil {
 			all = append(all, i)
+		} else if i := p.macroItem(); i != nil {
+			all = append(all, i)
 		} else {
 			p.at++
 		}
 	}
 	return all
+}
+
+// macroItem reads the call of a macro where an item may stand, or moves nothing.
+func (p *parser) macroItem() *Item {
+	start := p.at
+	i := &Item{Kind: "macro", Attrs: p.attrs(), Line: p.peek(0).Line}
+	if p.peek(0).Kind == Ident || p.peek(0).is("::") {
+		if c := p.path(true); c != nil && c.Kind == MacroBase {
+			i.Name = c.Path[len(c.Path)-1]
+			i.Value = &Expr{Terms: []Node{c}, Line: c.Line}
+			p.accept(";")
+			return i
+		}
+	}
+	p.at = start
+	return nil
 }
 
 func (p *parser) attrs() []Attr {

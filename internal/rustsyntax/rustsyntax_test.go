@@ -200,6 +200,7 @@ func TestTree(t *testing.T) {
 		`fn f() { 'a: loop { break 'a 1 } while x < 2 { } }`:                                              "fn f{{1}; while x 2 {}}",
 		`macro_rules! m { ($x:expr) => { $x.iter() }; () => {} }`:                                         "macro_rules m{{x.iter()}; {}}",
 		`extern "C" { fn g(a: u8); } extern crate x;`:                                                     "extern {fn g(a: u8)} | extern ",
+		`include!("x.rs"); a::b! { c } fn f() {}`:                                                         `macro include = include!("x.rs") | macro b = a::b!(c) | fn f{}`,
 		`fn f() { a < b && c > d; std::env::var("X") }`:                                                   `fn f{a b c d; std::env::var("X")}`,
 		`fn f() { union = 1; r#match(2) }`:                                                                "fn f{union 1; r#match(2)}",
 	} {

@@ -20,7 +20,7 @@ type Attr struct {
 
 // Item is what a module, an impl, a trait or a block can hold.
 type Item struct {
-	Kind   string // "fn", "mod", "use", "struct", "enum", "union", "trait", "impl", "static", "const", "type", "macro_rules", "extern"
+	Kind   string // "fn", "mod", "use", "struct", "enum", "union", "trait", "impl", "static", "const", "type", "macro_rules", "extern", "macro" for a call
 	Name   string // "" for use, impl and extern
 	Line   int
 	Attrs  []Attr
@@ -32,7 +32,7 @@ type Item struct {
 	Fields []Binding // of struct and union; of an enum those of its variants
 	Items  []*Item   // of mod, impl, trait and extern
 	Body   *Block    // of fn; of macro_rules what its rules write
-	Value  *Expr     // of static and const
+	Value  *Expr     // of static and const; of a macro its call
 	Inline bool      // a mod with its content
 }
 
