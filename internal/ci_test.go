@@ -105,7 +105,7 @@ func TestCIFilesOfTheCommand(t *testing.T) {
 		}
 		at := checkout.FindStringIndex(string(text))
 		run := strings.Index(string(text), "scripts/twice")
-		if at == nil || run < at[1] || !regexp.MustCompile(`scripts/twice"? verify \.\n`).Match(text) {
+		if at == nil || run < at[1] || !regexp.MustCompile(`scripts/twice"? verify (--report \S+ )?\.\n`).Match(text) {
 			t.Errorf("%s does not check a commit out and then run scripts/twice verify", name)
 		}
 		if strings.Contains(string(text), "dagger") {

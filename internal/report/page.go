@@ -218,7 +218,10 @@ func lead(v *verdict.Verdict) string {
 // answers gathers the causes, each once, with the artefacts that have it;
 // what no rule knows comes last.
 func (p *page) answers(v *verdict.Verdict) {
-	index := map[string]int{}
+	index, found := map[string]int{}, ""
+	if v.Bisection != nil {
+		found = v.Bisection.Sentence()
+	}
 	for _, known := range []bool{true, false} {
 		add := func(name string, causes []cause.Cause, f *compare.Finding, d *compare.Difference) {
 			for _, c := range causes {
@@ -229,7 +232,7 @@ func (p *page) answers(v *verdict.Verdict) {
 				if !ok {
 					i = len(p.Answers)
 					index[causeKey(c)] = i
-					p.Answers = append(p.Answers, newAnswer(i, c, f, d))
+					p.Answers = append(p.Answers, newAnswer(i, c, f, d, found))
 				}
 				p.Answers[i].In = append(p.Answers[i].In, verdict.Clean(name))
 			}
@@ -256,12 +259,10 @@ func (p *page) answers(v *verdict.Verdict) {
 
 func causeKey(c cause.Cause) string { return c.Rule + "\x00" + c.Where + "\x00" + c.Title }
 
-func newAnswer(i int, c cause.Cause, f *compare.Finding, first *compare.Difference) answer {
+// newAnswer makes an answer of a cause; found is what the page says of all.
+func newAnswer(i int, c cause.Cause, f *compare.Finding, first *compare.Difference, found string) answer {
 	a := answer{ID: fmt.Sprintf("cause-%d", i+1), Rule: verdict.Clean(c.Rule), Title: sentence(verdict.Clean(c.Title)), Where: verdict.Clean(c.Where),
 		Fix: verdict.Clean(c.Fix), Known: c.Known}
-	for _, l := range c.Proof {
-		a.Proof = append(a.Proof, verdict.Clean(l))
-	}
 	d := rangeAt(f, c.Path)
 	if d == nil && first != nil && first.Path == c.Path {
 		d = first
@@ -271,6 +272,12 @@ func newAnswer(i int, c cause.Cause, f *compare.Finding, first *compare.Differen
 		a.At = &at
 	} else if c.Path != "" {
 		a.At = &place{Path: verdict.Clean(c.Path)}
+	}
+	for _, l := range c.Proof {
+		if a.At != nil && len(a.At.Sides) > 0 && strings.HasPrefix(l, c.Path+":") || found != "" && strings.HasSuffix(l, found) {
+			continue // it is there to see, or was said
+		}
+		a.Proof = append(a.Proof, verdict.Clean(l))
 	}
 	return a
 }

@@ -24,7 +24,7 @@ func renderSummary(v *verdict.Verdict) []byte {
 	line("## %s: %s\n", p.Word, text(p.Subject))
 	line("%s", text(p.Lead))
 	if p.Found != "" {
-		line("\nBuilt again to explain it: %s.", text(p.Found))
+		line("\nBy building again: %s.", text(p.Found))
 	}
 	for i, a := range p.Answers {
 		if i == summaryCauses {
