@@ -126,6 +126,7 @@ func (b *builder) Build(ctx context.Context, job verify.Job) error {
 	stream, ok := b.streams[job.Side.Name]
 	if !ok {
 		b.finish()
+		b.progress.redraw()
 	}
 	status := make(chan *client.SolveStatus)
 	forwarded := make(chan struct{})

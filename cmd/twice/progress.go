@@ -113,6 +113,13 @@ func (p *progress) pause(on bool) {
 	p.paused = on
 }
 
+// redraw shows the running step again, after the builds' display has gone.
+func (p *progress) redraw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line(fmt.Sprintf("%-9s …", p.step))
+}
+
 func (p *progress) line(s string) {
 	if p.tty && !p.quiet && !p.paused {
 		fmt.Fprintf(p.w, "\r\x1b[K%s", s)

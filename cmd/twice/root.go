@@ -23,7 +23,10 @@ func newRoot() *cobra.Command {
 		Use:   "twice",
 		Short: "build a Cargo workspace twice and prove that the results are the same bits",
 		Long: `Twice builds a Cargo workspace hermetically, twice, and says whether the
-results are the same bits: binaries, rlibs, release archives and the image.`,
+results are the same bits: binaries, rlibs, release archives and the image.
+
+The exit status is 0 when it was done or the builds agree, 1 when they differ, 2
+when there is no verdict or the command failed; twice verify --help has more.`,
 		Example: `  twice verify crate:ripgrep@15.1.0    # a published crate
   twice verify .                       # the workspace in this folder`,
 		Version:       version(),

@@ -129,6 +129,7 @@ const (
 	Zip       Kind = "zip"
 	Gzip      Kind = "gzip"
 	Zstd      Kind = "zstd"
+	Packed    Kind = "packed" // gzip on one side, Zstandard on the other
 	Image     Kind = "image"
 )
 

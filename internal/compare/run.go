@@ -120,6 +120,8 @@ func init() {
 		Gzip: (*run).gzip,
 		Zstd: (*run).zstd,
 
+		Packed: (*run).repacked,
+
 		PE:     (*run).pe,
 		Wasm:   (*run).wasm,
 		Fatbin: (*run).fatbin,
@@ -143,6 +145,8 @@ func sniffBoth(a, b blob) (Kind, error) {
 		return ka, nil
 	case ka == Text && kb == JSON || ka == JSON && kb == Text:
 		return Text, nil
+	case ka == Gzip && kb == Zstd || ka == Zstd && kb == Gzip:
+		return Packed, nil
 	}
 	return Raw, nil
 }

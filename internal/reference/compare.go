@@ -92,10 +92,7 @@ func (r *Reference) look(ctx context.Context, c *verdict.Compared, it Item, o Ou
 	}
 	if f.SameContent() {
 		c.SameContent = true
-		if c.OursPacked, err = packers(ctx, path, f); err != nil {
-			return err
-		}
-		c.TheirsPacked, err = packers(ctx, it.Path, f)
+		c.OursPacked, c.TheirsPacked, err = packed(ctx, path, it.Path, f)
 		return err
 	}
 	c.Difference, c.Causes = f.First(), cause.Explain(f, known)

@@ -39,7 +39,7 @@ func imageOf(ctx context.Context, name string) (manifest digest.Digest, is bool,
 	if info.IsDir() {
 		index, err = layoutDir(ctx, name)
 	} else {
-		index, is, err = layoutTar(ctx, name)
+		index, is, err = layoutTar(ctx, name, info.Size())
 		if err != nil || !is || index == nil {
 			return "", is, err
 		}
@@ -79,7 +79,7 @@ func layoutDir(ctx context.Context, dir string) ([]byte, error) {
 
 // layoutTar does the same for an archive. Without an error and an index it is
 // no image, or, if is is set, a docker-archive.
-func layoutTar(ctx context.Context, name string) (index []byte, is bool, err error) {
+func layoutTar(ctx context.Context, name string, size int64) (index []byte, is bool, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, false, err
@@ -103,6 +103,9 @@ func layoutTar(ctx context.Context, name string) (index []byte, is bool, err err
 		}
 		if h.Typeflag != tar.TypeReg {
 			continue
+		}
+		if h.Size > size { // a sparse file
+			return nil, false, fmt.Errorf("%.100q is larger than what it is in", h.Name)
 		}
 		switch dir, base := path.Split(strings.TrimPrefix(h.Name, "./")); {
 		case dir == "blobs/sha256/":

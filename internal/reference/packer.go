@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -20,17 +21,21 @@ import (
 	"github.com/craton-co/twice/internal/layer"
 )
 
-// packers says how the parts of an artefact are packed: of a file, how it is
-// itself; of anything else, what is known without looking.
-func packers(ctx context.Context, path string, f *compare.Finding) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
+// packed says how both sides of a finding that differs in its compression
+// alone are packed. Of an image it is the first layer that differs.
+func packed(ctx context.Context, ours, theirs string, f *compare.Finding) (a, b string, err error) {
+	if f.Kind == compare.Image || f.Kind == compare.Tar {
+		for _, p := range f.Parts {
+			if p.Kind != compare.JSON {
+				_, how, _ := strings.Cut(p.Note, ": ")
+				return "layers by Twice: " + layer.CompressorVersion, p.Name + " by another compressor: " + how, nil
+			}
+		}
 	}
-	if info.IsDir() || f.Kind == compare.Image || f.Kind == compare.Tar {
-		return "its layers by other means", nil
+	if a, err = Packer(ctx, ours); err == nil {
+		b, err = Packer(ctx, theirs)
 	}
-	return Packer(ctx, path)
+	return a, b, err
 }
 
 // Packer names the compressor that wrote a file, by trying: the content is

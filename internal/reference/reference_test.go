@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func tarball(t *testing.T, text string) []byte {
 	return b.Bytes()
 }
 
-func packed(t *testing.T, data []byte, open func(io.Writer) (io.WriteCloser, error)) []byte {
+func pack(t *testing.T, data []byte, open func(io.Writer) (io.WriteCloser, error)) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w, err := open(&b)
@@ -102,7 +103,7 @@ func TestFile(t *testing.T) {
 	a := write(t, dir, "made/app", []byte("\x7fELFthe program"))
 	same := write(t, dir, "rel/app", []byte("\x7fELFthe program"))
 	other := write(t, dir, "rel/app-linux", []byte("\x7fELFthe pro9ram"))
-	list := []Ours{ours("bin/app", a), ours("app-1.tar.gz", write(t, dir, "made/app-1.tar.gz", packed(t, tarball(t, "x"), twice(layer.Gzip))))}
+	list := []Ours{ours("bin/app", a), ours("app-1.tar.gz", write(t, dir, "made/app-1.tar.gz", pack(t, tarball(t, "x"), twice(layer.Gzip))))}
 	if got := compareWith(t, same, list...); len(got.Artefacts) != 1 || !got.Artefacts[0].Same || got.Kind != File || got.Artefacts[0].Name != "bin/app" {
 		t.Errorf("%+v", got)
 	}
@@ -144,12 +145,12 @@ func TestCompressors(t *testing.T) {
 		if strings.HasSuffix(c.file, "zst") {
 			kind = layer.Zstd
 		}
-		mine := packed(t, content, twice(kind))
+		mine := pack(t, content, twice(kind))
 		if name == "zip" {
-			mine = packed(t, content, func(w io.Writer) (io.WriteCloser, error) { return deflated(w) })
+			mine = pack(t, content, func(w io.Writer) (io.WriteCloser, error) { return deflated(w) })
 		}
 		list := ours(c.file, write(t, dir, "made/"+c.file, mine))
-		got := compareWith(t, write(t, dir, "rel/"+c.file, packed(t, content, c.open)), list).Artefacts[0]
+		got := compareWith(t, write(t, dir, "rel/"+c.file, pack(t, content, c.open)), list).Artefacts[0]
 		if got.Same || !got.SameContent || got.TheirsPacked != c.want {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -159,7 +160,7 @@ func TestCompressors(t *testing.T) {
 		if name == "zip" {
 			continue
 		}
-		other := packed(t, tarball(t, "other text"), c.open)
+		other := pack(t, tarball(t, "other text"), c.open)
 		got = compareWith(t, write(t, dir, "other/"+c.file, other), list).Artefacts[0]
 		if got.SameContent || got.Difference == nil {
 			t.Errorf("%s, other content: %+v", name, got)
@@ -307,5 +308,104 @@ func TestVerdict(t *testing.T) {
 	write(t, dir, "SHA256SUMS", []byte(digest.FromString("x").Encoded()+"  verdict.json\n"))
 	if _, err := Open(t.Context(), p); !errors.As(err, &i) || i.By != "SHA256SUMS" {
 		t.Errorf("a verdict that its sums deny: %v", err)
+	}
+}
+
+// An image is compared by the digest of its manifest, and each of its blobs is
+// held to its name.
+func TestImage(t *testing.T) {
+	manifest := []byte(`{"schemaVersion":2}`)
+	m := digest.FromBytes(manifest)
+	index := fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":%q,"size":%d}]}`, m, len(manifest))
+	list := Ours{Name: "image", Digest: m, Image: true}
+	for _, form := range []string{"directory", "archive"} {
+		for _, damage := range []bool{false, true} {
+			files := map[string][]byte{"oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`), "index.json": []byte(index), "blobs/sha256/" + m.Encoded(): manifest}
+			if damage {
+				files["blobs/sha256/"+m.Encoded()] = []byte(`{"schemaVersion":3}`)
+			}
+			dir := t.TempDir()
+			at := filepath.Join(dir, "image")
+			if form == "directory" {
+				for name, data := range files {
+					write(t, at, name, data)
+				}
+			} else {
+				var b bytes.Buffer
+				w := tar.NewWriter(&b)
+				for name, data := range files {
+					if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(data))}); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := w.Write(data); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+				at = write(t, dir, "image.tar", b.Bytes())
+			}
+			if damage {
+				var i *verdict.Incident
+				if _, err := Open(t.Context(), at); !errors.As(err, &i) || i.Claimed != m {
+					t.Errorf("%s, damaged: %v", form, err)
+				}
+				continue
+			}
+			if got := compareWith(t, at, list); got.Kind != Image || len(got.Artefacts) != 1 || !got.Artefacts[0].Same {
+				t.Errorf("%s: %+v", form, got)
+			}
+			if got := compareWith(t, dir, list); got.Kind != Directory || !slices.ContainsFunc(got.Artefacts, func(c verdict.Compared) bool { return c.Same }) {
+				t.Errorf("%s, in a directory: %+v", form, got)
+			}
+		}
+	}
+}
+
+// layoutOf is an image of one layer.
+func layoutOf(t *testing.T, dir string, layerBytes []byte, mediaType, config string) (string, digest.Digest) {
+	t.Helper()
+	blob := func(data []byte) string {
+		d := digest.FromBytes(data)
+		write(t, dir, "blobs/sha256/"+d.Encoded(), data)
+		return fmt.Sprintf(`"digest":%q,"size":%d`, d, len(data))
+	}
+	manifest := fmt.Appendf(nil, `{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json",%s},"layers":[{"mediaType":%q,%s}]}`,
+		blob([]byte(config)), mediaType, blob(layerBytes))
+	index := fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",%s}]}`, blob(manifest))
+	write(t, dir, "oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	write(t, dir, "index.json", []byte(index))
+	return dir, digest.FromBytes(manifest)
+}
+
+// An image whose layers were only compressed otherwise has the same content;
+// one whose configuration differs has not.
+func TestImageCompressor(t *testing.T) {
+	const gz, zs = "application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.oci.image.layer.v1.tar+zstd"
+	content := tarball(t, "some text ")
+	config := fmt.Sprintf(`{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`, digest.FromBytes(content))
+	mine, d := layoutOf(t, filepath.Join(t.TempDir(), "mine"), pack(t, content, twice(layer.Gzip)), gz, config)
+	list := Ours{Name: "image", Digest: d, Image: true, Open: func(context.Context) (string, error) { return mine, nil }}
+	best := func(w io.Writer) (io.WriteCloser, error) { return stdgzip.NewWriterLevel(w, 9) }
+	for name, c := range map[string]struct {
+		layer     []byte
+		mediaType string
+		config    string
+		same      bool
+	}{
+		"another level":  {pack(t, content, best), gz, config, true},
+		"another format": {pack(t, content, twice(layer.Zstd)), zs, config, true},
+		"another config": {pack(t, content, best), gz, strings.Replace(config, "amd64", "arm64", 1), false},
+		"another layer":  {pack(t, tarball(t, "other text"), best), gz, config, false},
+	} {
+		theirs, _ := layoutOf(t, filepath.Join(t.TempDir(), "theirs"), c.layer, c.mediaType, c.config)
+		got := compareWith(t, theirs, list).Artefacts[0]
+		if got.Same || got.SameContent != c.same {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if c.same && (!strings.Contains(got.OursPacked, "by Twice") || !strings.HasPrefix(got.TheirsPacked, "layer[0] by another compressor")) {
+			t.Errorf("%s: %q, %q", name, got.OursPacked, got.TheirsPacked)
+		}
 	}
 }

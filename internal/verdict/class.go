@@ -199,6 +199,9 @@ func (p *page) reference(v *Verdict) {
 		case a.SameContent:
 			p.line("  %s%s", pad8("ours"), clean(a.OursPacked))
 			p.line("  %s%s", pad8("theirs"), clean(a.TheirsPacked))
+		case !a.Same && a.Difference == nil:
+			p.gap()
+			p.line("  %s   only the reference's digest is known: give the file itself to see where it differs", clean(a.Name))
 		case !a.Same:
 			p.gap()
 			p.difference(Artefact{Name: a.Name, A: a.Ours, B: a.Theirs, Difference: a.Difference, Causes: a.Causes})

@@ -33,6 +33,7 @@ func TestClasses(t *testing.T) {
 	}{
 		"reproduced": {Reference{Kind: "directory", Artefacts: []Compared{same}, Ignored: []string{"README"}}, Reproducible, 0, ClassReproduced},
 		"bug":        {Reference{Kind: "file", Artefacts: []Compared{same, packed, other}}, Mismatch, 1, ClassBug},
+		"digest":     {Reference{Kind: "sums", Artefacts: []Compared{{Name: "bin/rg", Ours: sum("a"), Theirs: sum("b")}}}, Mismatch, 1, ClassBug},
 		"missing":    {Reference{Kind: "verdict", Artefacts: []Compared{same}, Missing: []string{"bin/gone"}}, Mismatch, 1, ClassBug},
 		"incident": {Reference{Kind: "file", Incident: &Incident{What: "rg.tar.gz", By: "SHA256SUMS", Claimed: sum("x"), Found: sum("y")}},
 			Alarm, 3, ClassIncident},

@@ -246,7 +246,11 @@ func (x *extra) build(ctx context.Context, s bisect.Set) (string, error) {
 	side.Run = x.id + "-" + side.Name
 	dir := filepath.Join(x.dir, side.Name)
 	defer os.RemoveAll(dir)
-	x.r.Progress.Start(step)
+	more := ""
+	if most := bisect.Bound(len(x.axes)); n <= most {
+		more = fmt.Sprintf(" of %d, if one axis matters", most)
+	}
+	x.r.Progress.Start(step + more)
 	start := time.Now()
 	left := map[string]digest.Digest{}
 	for _, i := range x.builds {

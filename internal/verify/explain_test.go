@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -164,8 +165,7 @@ func TestBisectCutOff(t *testing.T) {
 	w.stop, w.err = 2, errors.New("killed")
 	cancelled := errors.New("interrupted")
 	err := r.bisect(ctx, w, prep, opt, v)
-	if err == nil || v.Bisection.Conclusion != bisect.Unfinished || len(v.Bisection.Again) != 2 || v.Bisection.Stopped != "building one again with "+
-		"locale, time-zone, mtime, file-order, kernel varied: killed" {
+	if err == nil || v.Bisection.Conclusion != bisect.Unfinished || len(v.Bisection.Again) != 2 || !strings.HasPrefix(v.Bisection.Stopped, "building one again with ") || !strings.HasSuffix(v.Bisection.Stopped, " varied: killed") {
 		t.Fatalf("%v, %+v", err, v.Bisection)
 	}
 	if !slices.Contains(v.Bisection.Candidates, "time-zone") || len(v.Bisection.Candidates) > 7 {
