@@ -202,3 +202,16 @@ func TestSpeed(t *testing.T) {
 	}
 	t.Logf("%d bytes in %v", len(a), best)
 }
+
+func TestAlone(t *testing.T) {
+	for _, x := range []struct{ name, other, rule, where string }{
+		{"rlib/libfoo-0123456789abcdef.rlib", "rlib/libfoo-fedcba9876543210.rlib", "crate-id", "crate foo"},
+		{"rlib/libfoo-0123456789abcdef.rlib", "rlib/libbar-fedcba9876543210.rlib", Unknown, ""},
+		{"bin/x", "bin/y", Unknown, ""},
+	} {
+		got := Alone(x.name, "A", []string{x.other})
+		if len(got) != 1 || got[0].Rule != x.rule || got[0].Where != x.where || got[0].Known != (x.rule != Unknown) {
+			t.Errorf("%s: %+v", x.name, got)
+		}
+	}
+}

@@ -19,7 +19,11 @@ type rule struct {
 
 type match = func(x *explainer, p *place) (found []Cause, known bool)
 
-const buildID = "build-id"
+// Rules that others speak of.
+const (
+	buildID         = "build-id"
+	crateIdentifier = "crate-id"
+)
 
 // Fixes that several rules share.
 const (
@@ -171,7 +175,7 @@ func init() {
 		// What usually follows from something else.
 		{Name: buildID, Title: "the linker's build id is random, or a hash of something that is not in the output",
 			Fix: "-C link-arg=-Wl,--build-id=sha1", follows: true, match: section(".note.gnu.build-id", ".note.go.buildid")},
-		{Name: "crate-id", Title: "the crate's identifier differs, and so do all its symbols (-C metadata)",
+		{Name: crateIdentifier, Title: "the crate's identifier differs, and so do all its symbols (-C metadata)",
 			Fix:  "give both builds the same flags, features and compiler; keep path dependencies inside the workspace's root",
 			Axis: "build-path", follows: true, match: crateID},
 		{Name: "crate-hash", Title: "rustc's hash of the crate differs: of a path, a flag, a macro's output, or of a crate that it needs",

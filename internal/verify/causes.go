@@ -48,6 +48,27 @@ func (r *Runner) causeContext(ctx context.Context, prep *Prepared, a, b *side, l
 	return c, open
 }
 
+// alone fills in the causes of artefacts that only one side has.
+func alone(list []verdict.Artefact) {
+	var onlyA, onlyB []string
+	for _, x := range list {
+		switch {
+		case x.B == "":
+			onlyA = append(onlyA, x.Name)
+		case x.A == "":
+			onlyB = append(onlyB, x.Name)
+		}
+	}
+	for i := range list {
+		switch x := &list[i]; {
+		case x.B == "":
+			x.Causes = cause.Alone(x.Name, "A", onlyB)
+		case x.A == "":
+			x.Causes = cause.Alone(x.Name, "B", onlyA)
+		}
+	}
+}
+
 var rlibFile = regexp.MustCompile(`(?:^|/)rlib/lib([0-9A-Za-z_]+?)(?:-[0-9a-f]{16})?\.rlib$`)
 
 // libraries are the names of the crates whose libraries were compared, and of

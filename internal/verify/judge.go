@@ -86,6 +86,7 @@ func (r *Runner) compare(ctx context.Context, prep *Prepared, a, b *side) ([]ver
 			list = append(list, verdict.Artefact{Name: y.Name, Kind: y.Kind, Build: y.Build, SizeB: y.Size, B: y.Digest})
 		}
 	}
+	alone(list)
 	if len(found) > 0 {
 		known, opened := r.causeContext(ctx, prep, a, b, list)
 		defer opened.Close()
