@@ -144,6 +144,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"serve-image":    cmdServeImage(map[*testscript.TestScript]*httptest.Server{}),
 			"buildkitd":      cmdBuildkitd,
 			"peer":           cmdPeer,
+			"browse":         cmdBrowse,
 			"run-image":      cmdRunImage,
 			"image-digest": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Setenv("IMAGE", strings.TrimSpace(ts.ReadFile(args[0])))

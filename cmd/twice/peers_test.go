@@ -46,16 +46,21 @@ mount --bind "$work" script
 exec chroot . /bin/sh -c 'cd /script && exec "$@"' sh "$@"
 `
 
-// peersRoot composes the root and returns the command that enters it.
+// peersRoot composes the peers' root and returns the command that enters it.
 func peersRoot(ts *testscript.TestScript, args ...string) *exec.Cmd {
+	return composedRoot(ts, peers, args...)
+}
+
+// composedRoot composes a root and returns the command that enters it.
+func composedRoot(ts *testscript.TestScript, definition string, args ...string) *exec.Cmd {
 	ctx := context.Background()
 	tools := scriptTools(ts)
-	def, err := images.Parse([]byte(peers), nil)
+	def, err := images.Parse([]byte(definition), nil)
 	ts.Check(err)
 	def.Lock, err = compose.Lock(ctx, tools.Fetcher, tools.Resolver, def, compose.LockOptions{})
 	ts.Check(err)
 	ts.Check(tools.Fetcher.Fetch(ctx, compose.Items(def, tools.Resolver)))
-	root := filepath.Join(ts.Getenv("TWICE_CACHE"), "peers")
+	root := filepath.Join(ts.Getenv("TWICE_CACHE"), def.Name)
 	ts.Check(compose.EngineRoot(ctx, tools.Store, def, root))
 	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--kill-child", "sh", "-c", enterPeers, "sh", root, ts.MkAbs(".")}, args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin", "HOME=/root"}
