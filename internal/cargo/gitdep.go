@@ -55,6 +55,24 @@ func GitDependencies(l *LockFile) []GitDep {
 	return deps
 }
 
+// SameInTwoSources tells whether a lock has a package at one version from two
+// places, such as two commits of a repository. Cargo builds that, and
+// `cargo vendor` refuses it.
+func (l *LockFile) SameInTwoSources() bool {
+	type id struct{ name, version string }
+	seen := map[id]bool{}
+	for _, p := range l.Packages {
+		if p.Local() {
+			continue
+		}
+		if seen[id{p.Name, p.Version}] {
+			return true
+		}
+		seen[id{p.Name, p.Version}] = true
+	}
+	return false
+}
+
 // Git returns the repository's URL without query and fragment, and the commit.
 // It is not ok for a package that isn't from git, or that names no full commit.
 func (p LockPackage) Git() (repo, commit string, ok bool) {

@@ -55,6 +55,25 @@ func Files(ctx context.Context, st Blobs, img Image, fn func(h *tar.Header, r io
 	return nil
 }
 
+// Whiteouts returns the first entry of img's layers that takes away what a lower
+// layer has, or "": what unpacking the layers one over the other would get
+// wrong. The layers are read and verified.
+func Whiteouts(ctx context.Context, st Blobs, img Image) (string, error) {
+	m, found := merged{st: st, img: img}, ""
+	for i := range img.Manifest.Layers {
+		err := m.read(ctx, i, func(h *tar.Header, _ io.Reader) error {
+			if found == "" && strings.HasPrefix(path.Base(h.Name), Whiteout) {
+				found = h.Name
+			}
+			return nil
+		})
+		if err != nil {
+			return "", fmt.Errorf("layer %d (%s): %w", i+1, img.Manifest.Layers[i].Digest, err)
+		}
+	}
+	return found, nil
+}
+
 // emit passes on an entry under all the names that are left of it.
 func emit(h *tar.Header, r io.Reader, paths []string, fn func(h *tar.Header, r io.Reader) error) error {
 	for i, p := range paths {

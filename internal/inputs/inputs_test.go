@@ -236,6 +236,32 @@ func TestLayoutIsReadBack(t *testing.T) {
 	}
 }
 
+// A builder whose layers take something away isn't given to engines that only unpack.
+func TestWhiteoutsAreRefused(t *testing.T) {
+	st := testStore(t)
+	set := small(t, st)
+	for name, refused := range map[string]bool{"etc/.wh.hosts": true, "etc/.wh..wh..opq": true, "etc/hosts": false} {
+		tree := layer.NewTree()
+		if err := tree.Add(layer.File(name, 0o644, 0, nil)); err != nil {
+			t.Fatal(err)
+		}
+		base, err := compose.Scratch(t.Context(), st, tree, layer.Gzip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if set.Builder, err = compose.On(t.Context(), st, base, []string{"CUDA_HOME=/usr/local/cuda"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := set.Env()["CUDA_HOME"]; got != "/usr/local/cuda" {
+			t.Errorf("CUDA_HOME is %q", got)
+		}
+		err = set.WriteLayout(t.Context(), st, filepath.Join(t.TempDir(), "layout"))
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Whatever a layout holds that its descriptors don't say is refused.
 func TestDamagedLayoutIsRefused(t *testing.T) {
 	st := testStore(t)

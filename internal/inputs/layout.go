@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/store"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -60,6 +61,9 @@ func (s *Set) Images() map[string]image.Image {
 // WriteLayout writes the set as an OCI layout into dir, which is made or must
 // be empty.
 func (s *Set) WriteLayout(ctx context.Context, st *store.Store, dir string) error {
+	if err := s.unpackable(ctx, st); err != nil {
+		return err
+	}
 	var roots []ocispec.Descriptor
 	all := s.images()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -79,6 +83,24 @@ func (s *Set) WriteLayout(ctx context.Context, st *store.Store, dir string) erro
 		roots = append(roots, d)
 	}
 	return image.WriteLayoutOf(ctx, st, roots, dir)
+}
+
+// unpackable refuses a builder on an image by digest that can't be unpacked layer
+// over layer, as engines without named contexts do it. What Twice composes can.
+func (s *Set) unpackable(ctx context.Context, st *store.Store) error {
+	on := s.Builder.Manifest.Annotations[ocispec.AnnotationBaseImageDigest]
+	if on == "" {
+		return nil
+	}
+	name, err := image.Whiteouts(ctx, st, s.Builder)
+	if err == nil && name != "" {
+		err = fault.Hint(fmt.Errorf("a layer of it takes %s away, and engines without named contexts unpack layers one over the other", name),
+			"build with the command's own engine or with BuildKit, or name a builder image without such layers")
+	}
+	if err != nil {
+		return fmt.Errorf("the builder on %s: %w", on, err)
+	}
+	return nil
 }
 
 // Import brings what a layout has into st, all but the layers of the images that

@@ -71,7 +71,8 @@ type Plan struct {
 	CFlags            map[string]string // the project's own CFLAGS, CXXFLAGS, CFLAGS_<target>, … by name
 	RustSrc           bool              // rust-src is in the builder: rustc finds it, and would write its path
 	GitRepos          []GitRepo
-	Tree              bool // see AskTree
+	GitSources        []GitSource // set where they can't be vendored into one folder
+	Tree              bool        // see AskTree
 	Inputs            Inputs
 }
 
@@ -88,6 +89,16 @@ func (p *Plan) AskTree() *Plan {
 type GitRepo struct {
 	URL    string // as cargo asks for it
 	Folder string // its folder in the git input, /in/git/<Folder>
+}
+
+// GitSource is a commit of a repository, with the packages that Cargo.lock takes
+// from it. They are vendored into a folder of their own where two sources have a
+// package of the same name and version.
+type GitSource struct {
+	URL      string
+	Commit   string   // 40 hex
+	Folder   string   // below registry/src
+	Packages []string // "name version"
 }
 
 // Digest identifies what will run.
@@ -129,6 +140,11 @@ func (p *Plan) Check() error {
 	for k, v := range p.CFlags {
 		if strings.ContainsAny(k+v, "\x00\n\r") {
 			return fmt.Errorf("planning the build: the value of %s has a line break in it", k)
+		}
+	}
+	for _, s := range p.GitSources {
+		if strings.ContainsAny(s.URL+s.Commit+s.Folder+strings.Join(s.Packages, ""), "\x00\n\r'\"\\$`|&") {
+			return fmt.Errorf("planning the build: %q can't stand in Cargo's configuration", s.URL)
 		}
 	}
 	for _, r := range p.GitRepos {

@@ -29,6 +29,14 @@ func withGit() *Plan {
 	return p
 }
 
+func withSplitGit() *Plan {
+	p := withGit()
+	for _, commit := range []string{strings.Repeat("ab", 20), strings.Repeat("cd", 20)} {
+		p.GitSources = append(p.GitSources, GitSource{URL: p.GitRepos[0].URL, Commit: commit, Folder: "b-0123-" + commit[:12], Packages: []string{"x 0.1.0"}})
+	}
+	return p
+}
+
 // No command of one side is a command of the other: engines run equal ones once.
 func TestSidesShareNoCommand(t *testing.T) {
 	p := withGit()
@@ -86,6 +94,7 @@ func TestGolden(t *testing.T) {
 		{"a", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"b", example(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}, nil},
 		{"git", withGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
+		{"split", withSplitGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"context", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}, layers},
 	} {
 		t.Run(c.name, func(t *testing.T) {

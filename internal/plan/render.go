@@ -91,6 +91,10 @@ directory = "/in/vendor/` + IndexDir + `"
 git-fetch-with-cli = true
 TOML
 `)
+	if len(p.GitSources) > 0 {
+		p.splitVendor(b)
+		return
+	}
 	fmt.Fprintf(b, "cd /source/%s\n", p.Dir)
 	b.WriteString("cargo vendor --locked --versioned-dirs --respect-source-config /vendor/" + IndexDir + " > /tmp/sources.toml\n")
 	// cargo names the git sources it replaced; their replacement is ours.
@@ -141,7 +145,7 @@ cat > "$cargo_home/config.toml" <<TOML
 ` + cargoConfig("$cargo_home") + `TOML
 `)
 	if len(p.GitRepos) > 0 {
-		b.WriteString("cat /in/vendor/git-sources.toml >> \"$cargo_home/config.toml\"\n")
+		p.takeGit(b)
 	}
 	if p.RustSrc {
 		b.WriteString("rustc_commit=$(rustc -vV | sed -n 's/^commit-hash: //p')\n")

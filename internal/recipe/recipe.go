@@ -21,6 +21,7 @@
 package recipe
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -39,6 +40,7 @@ type Recipe struct {
 	Version   string     // of what is built, "" if it has none
 	Rustc     string     // as rustc --version says it, without "rustc "
 	Packages  []Package  // Debian's, that reach the bits
+	CUDA      string     // "cuda 12.9 (wheels)", or ""
 	RustFlags []string   // the project's own, for PowerShell: there RUSTFLAGS replace them
 	Source    Source
 }
@@ -64,7 +66,14 @@ func New(p *resolve.Project, pl *plan.Plan) (*Recipe, error) {
 	if err := pl.Check(); err != nil {
 		return nil, err
 	}
+	if len(pl.GitSources) > 0 {
+		return nil, fault.Hint(errors.New("Cargo.lock has a package of one version from two sources, and cargo vendor takes only one of them"),
+			"`twice build` vendors each source by itself; `twice plan` shows how")
+	}
 	r := &Recipe{Plan: pl, Version: p.Version(), Rustc: p.Lock.Toolchain.Rustc}
+	if c := p.Lock.CUDA; c != nil {
+		r.CUDA = c.String()
+	}
 	r.RustFlags, _ = p.Workspace.Config.RustFlags(pl.Triple)
 	var err error
 	if !p.Config.Builder.ByDigest() {

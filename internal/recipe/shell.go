@@ -44,6 +44,9 @@ func (r *Recipe) shellHead(line func(string, ...any)) {
 	for _, p := range r.Packages {
 		line("#   %s %s", p.Name, p.Version)
 	}
+	if r.CUDA != "" {
+		line("#   %s, at the paths that the variables below name: `twice image builder` has it", r.CUDA)
+	}
 	if !strings.Contains(r.Plan.Triple, "-linux-") {
 		line("# Best effort: no hermetic build for this target was ever compared with it.")
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/source"
 	"github.com/opencontainers/go-digest"
@@ -22,6 +24,34 @@ func FetchGit(ctx context.Context, tools Tools, g cargo.GitDep) ([]source.GitRep
 		return nil, fmt.Errorf("git dependency at %.12s: %w", g.Commit, err)
 	}
 	return got, nil
+}
+
+// pinned refuses what Cargo.lock takes from git by anything else than a whole
+// commit: the next cargo update takes another one for it.
+func pinned(l *cargo.LockFile) error {
+	for _, x := range l.Packages {
+		url, commit, ok := x.Git()
+		if !ok {
+			continue
+		}
+		kind, value := x.GitReference()
+		by := ""
+		switch {
+		case kind == "rev" && value == commit:
+			continue
+		case kind == "":
+			by = "its default branch"
+		case kind == "rev" && strings.HasPrefix(commit, value):
+			by = "a part of a commit's hash, " + value
+		case kind == "rev":
+			by = "the reference " + value
+		default:
+			by = "the " + kind + " " + value
+		}
+		return fault.Hintf(fmt.Errorf("Cargo.lock:%d: %s is taken from %s by %s: that can be another commit tomorrow", x.Line, x.Name, url, by),
+			"write rev = \"%s\" for it in Cargo.toml: that is the commit now (for what another crate asks for, a [patch] says it)", commit)
+	}
+	return nil
 }
 
 // GitTreeDigest hashes the files of a git dependency's commit.

@@ -138,6 +138,9 @@ func (p *Project) read(opt Options) error {
 		return fault.Hint(err, "`cargo generate-lockfile` writes it anew")
 	}
 	p.CargoLockText = string(data)
+	if err := pinned(p.CargoLock); err != nil {
+		return err
+	}
 	p.Config = &config.File{}
 	if data, err = opt.Config, nil; data == nil {
 		data, err = fs.ReadFile(fsys, path.Join(ws.Root, config.Name))

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/craton-co/twice/internal/artefact"
+	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/inputs"
@@ -162,10 +163,30 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		GitRepos: in.GitRepos,
 		RustSrc:  slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
 	}
+	pl.GitSources = gitSources(p, in)
 	if len(in.GitRepos) > 0 {
 		pl.Inputs.Git, pl.Inputs.GitBuilder = in.Git.Desc.Digest, in.GitBuilder.Desc.Digest
 	}
 	return pl, pl.Check()
+}
+
+// gitSources are the project's git dependencies where they have to be vendored
+// one by one.
+func gitSources(p *resolve.Project, in *inputs.Set) []plan.GitSource {
+	var out []plan.GitSource
+	if !p.CargoLock.SameInTwoSources() {
+		return nil
+	}
+	for _, d := range cargo.GitDependencies(p.CargoLock) {
+		s := plan.GitSource{URL: d.URL, Commit: d.Commit, Packages: d.Packages}
+		for _, r := range in.GitRepos {
+			if r.URL == d.URL {
+				s.Folder = r.Folder + "-" + d.Commit[:12]
+			}
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // environment is what the builder says of CUDA, and what the build sets itself.
