@@ -131,7 +131,7 @@ func (d *declared) typeOrder(t []rustsyntax.Token) order {
 			}
 			args := t[min(i+1, len(t)):]
 			o := d.types[tok.Text]
-			if o == unordered && fixedHasher(args) {
+			if o == unordered && fixedHasher(tok.Text, args) {
 				return collector
 			}
 			if o != unknown {
@@ -152,28 +152,31 @@ func hasComma(t []rustsyntax.Token) bool {
 	return slices.ContainsFunc(t, func(x rustsyntax.Token) bool { return x.Kind == rustsyntax.Punct && x.Text == "," })
 }
 
-// fixedHasher says whether the generic arguments name a hasher without a random seed.
-func fixedHasher(args []rustsyntax.Token) bool {
+// fixedHasher says whether the generic arguments of a map or set name a hasher,
+// and another than one with a random seed.
+func fixedHasher(name string, args []rustsyntax.Token) bool {
+	place := 2 // of the hasher: HashMap<K, V, S>, HashSet<T, S>
+	if strings.HasSuffix(name, "Set") {
+		place = 1
+	}
 	depth, commas := 0, 0
+	hasher := ""
 	for _, t := range args {
-		switch t.Text {
-		case "<":
+		switch {
+		case t.Text == "<":
 			depth++
-		case ">":
-			if depth--; depth <= 0 {
-				return false
-			}
-		case ",":
-			if depth == 1 {
-				commas++
-			}
-		case "BuildHasherDefault", "FxBuildHasher", "FnvBuildHasher", "NoHashHasher", "FxHasher":
-			if commas > 0 {
-				return true
-			}
+		case t.Text == ">":
+			depth--
+		case t.Text == "," && depth == 1:
+			commas++
+		case t.Kind == rustsyntax.Ident && depth == 1 && commas == place:
+			hasher = t.Text
+		}
+		if depth <= 0 {
+			break
 		}
 	}
-	return false
+	return hasher != "" && hasher != "RandomState" && hasher != "_" && hasher != "S"
 }
 
 // mapVisitor walks one file with the names that are in scope.
@@ -415,7 +418,7 @@ func (v *mapVisitor) prefixOrder(c *rustsyntax.Chain, n int) order {
 			start = 1
 			if t := v.types[c.Path[len(c.Path)-2]]; t != unknown {
 				o = t // Type::new(…)
-				if t == unordered && len(c.Types) > 0 && fixedHasher(append([]rustsyntax.Token{{Kind: rustsyntax.Punct, Text: "<"}}, c.Types[0]...)) {
+				if t == unordered && len(c.Types) > 0 && fixedHasher(c.Path[len(c.Path)-2], append([]rustsyntax.Token{{Kind: rustsyntax.Punct, Text: "<"}}, c.Types[0]...)) {
 					o = collector
 				}
 			} else {

@@ -71,7 +71,11 @@ func lockUsed(s *subject) outcome {
 	if n > 0 {
 		good = append(good, Finding{Text: fmt.Sprintf("commands that build: %d, each with --locked or --frozen", n)})
 	}
-	return judge(bad, good)
+	o := judge(bad, good)
+	for _, r := range s.recipes {
+		o.evidence = append(o.evidence, r.Unread...)
+	}
+	return o
 }
 
 func incrementalOff(s *subject) outcome {
@@ -299,7 +303,8 @@ func provenance(s *subject) outcome {
 			switch {
 			case publishing(c.Words):
 				publishes = append(publishes, at(r.File, c.Line, "publishes: %.60s", text))
-			case len(c.Words) > 1 && (path.Base(c.Words[0]) == "cosign" && c.Words[1] == "attest" || path.Base(c.Words[0]) == "slsa-generator"):
+			case len(c.Words) > 1 && (path.Base(c.Words[0]) == "cosign" && c.Words[1] == "attest" || path.Base(c.Words[0]) == "slsa-generator"),
+				writesStatement(c.Words):
 				records = append(records, at(r.File, c.Line, "%.60s", text))
 			}
 			if slices.ContainsFunc(c.Words, func(w string) bool { return strings.HasPrefix(w, "--provenance") && w != "--provenance=false" }) {
@@ -322,6 +327,16 @@ func provenance(s *subject) outcome {
 		return outcome{status: Fail, evidence: publishes}
 	}
 	return pass(records...)
+}
+
+// writesStatement says whether a command is twice writing the statement that goes
+// with a release.
+func writesStatement(w []string) bool {
+	i := slices.IndexFunc(w, func(x string) bool { return path.Base(x) == "twice" })
+	if i < 0 || !slices.ContainsFunc(w[i+1:], func(x string) bool { return x == "verify" || x == "build" }) {
+		return false
+	}
+	return slices.ContainsFunc(w[i+1:], func(x string) bool { return strings.HasPrefix(x, "-o") || strings.HasPrefix(x, "--output") })
 }
 
 // publishing says whether a command hands something to others.
