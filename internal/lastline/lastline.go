@@ -17,8 +17,9 @@ import (
 
 const sep = "; hint: "
 
-// trace is what an engine adds to the errors of its own calls.
-var trace = regexp.MustCompile(` ?\[traceparent:[0-9a-f-]+\]`)
+// noise is what engines add to the errors of their own calls, and the folder
+// that a call of the Dagger module works in.
+var noise = regexp.MustCompile(` ?\[traceparent:[0-9a-f-]+\]|\bwork-[0-9]+/`)
 
 // Error is err with its hint in the text, which ends without a line feed. A nil
 // err stays nil.
@@ -26,7 +27,7 @@ func Error(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.TrimRight(trace.ReplaceAllString(err.Error(), ""), " \n")
+	text := strings.TrimRight(noise.ReplaceAllString(err.Error(), ""), " \n")
 	if h := fault.HintOf(err); h != "" {
 		text += sep + h
 	}

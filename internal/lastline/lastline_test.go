@@ -46,6 +46,7 @@ func TestError(t *testing.T) {
 		{fmt.Errorf("doing: %w", hinted), "doing: the cause; hint: do this"},
 		{errors.Join(errors.New("more"), hinted), "more\nthe cause; hint: do this"},
 		{errors.New("ends badly: \n"), "ends badly:"},
+		{errors.New("work-1329052994/source/crates/tool has no Cargo.lock"), "source/crates/tool has no Cargo.lock"},
 		{fault.Hint(errors.New("engine: refused [traceparent:18e21f46-232b]"), "ask"), "engine: refused; hint: ask"},
 	} {
 		got := lastline.Error(c.err)
