@@ -8,6 +8,7 @@ import (
 	"github.com/craton-co/twice/ci/internal/dagger"
 	"github.com/craton-co/twice/internal/buildcontext"
 	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/lastline"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/verify"
 )
@@ -48,7 +49,7 @@ type stepError struct {
 func (e *stepError) Unwrap() error { return e.error }
 
 // Tail returns the last n lines of the step's output: a verdict shows them.
-func (e *stepError) Tail(n int) []string { return strings.Split(lastLines(e.output, n), "\n") }
+func (e *stepError) Tail(n int) []string { return lastline.Of(e.output, n) }
 
 func (e *engine) context(job verify.Job) *dagger.Directory {
 	d := e.run.locked

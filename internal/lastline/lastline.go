@@ -37,8 +37,8 @@ func Error(err error) error {
 // Exec is Error for a command that failed: the last of what it printed stands
 // above.
 func Exec(err error, stdout, stderr string) error {
-	if printed := lines(stdout+stderr, 20); err != nil && printed != "" {
-		return &told{err, printed + "\n" + Error(err).Error()}
+	if printed := Of(stdout+stderr, 20); err != nil && printed[0] != "" {
+		return &told{err, strings.Join(printed, "\n") + "\n" + Error(err).Error()}
 	}
 	return Error(err)
 }
@@ -52,8 +52,8 @@ type told struct {
 func (t *told) Error() string { return t.text }
 func (t *told) Unwrap() error { return t.error }
 
-// lines are the last n of s.
-func lines(s string, n int) string {
-	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
-	return strings.Join(all[max(0, len(all)-n):], "\n")
+// Of is the last n lines of a text; an empty text has one, which is empty.
+func Of(text string, n int) []string {
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return all[max(0, len(all)-n):]
 }
