@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/craton-co/twice/images"
@@ -167,7 +168,12 @@ type outputError struct {
 func (e *outputError) Unwrap() error { return e.error }
 
 // Fixed implements verify.Builder: BuildKit can vary every axis.
-func (b *builder) Fixed() []plan.Unvaried { return nil }
+func (b *builder) Fixed() []plan.Unvaried {
+	if b.Info().Address == "" && runtime.NumCPU() == 1 {
+		return []plan.Unvaried{{Name: string(plan.CPUCount), Why: "this machine has one processor"}}
+	}
+	return nil
+}
 
 // Name implements verify.Builder.
 func (b *builder) Name() string {

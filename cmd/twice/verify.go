@@ -187,7 +187,7 @@ func newBisect(g *global) *cobra.Command {
 		Short: "verify, and find out by building again what a mismatch depends on",
 		Long: `Bisect verifies, and if the builds differ it builds again with halves of what
 was varied, until it is known which of it matters: "only build-path matters".
-One axis of 14 is found by at most 5 more builds. Several axes, axes that matter
+One axis of 15 is found by at most 5 more builds. Several axes, axes that matter
 only together, and builds that differ with nothing varied are told apart.
 
 Only those of the project's builds are made again that differ. A verdict that

@@ -22,6 +22,7 @@ const (
 	TimeZone    Axis = "time-zone"
 	Umask       Axis = "umask"
 	Jobs        Axis = "jobs"
+	CPUCount    Axis = "cpu-count"
 	Mtime       Axis = "mtime"
 	FileOrder   Axis = "file-order"
 	Kernel      Axis = "kernel"
@@ -29,7 +30,7 @@ const (
 
 // AllAxes are the axes that the second build varies.
 func AllAxes() []Axis {
-	return []Axis{BuildPath, CargoHome, Home, User, HostName, Environment, Path, Locale, TimeZone, Umask, Jobs, Mtime, FileOrder, Kernel}
+	return []Axis{BuildPath, CargoHome, Home, User, HostName, Environment, Path, Locale, TimeZone, Umask, Jobs, CPUCount, Mtime, FileOrder, Kernel}
 }
 
 // NotVaried are things that can matter and that no default sandbox varies,
@@ -41,6 +42,9 @@ func NotVaried() []Unvaried {
 		{"address-space", "randomised by the kernel in both builds; a sandbox can't switch it off"},
 		{"compiler", "both builds use the same toolchain"},
 		{"kernel-build", "both builds run on this kernel; only the release it reports is varied"},
+		{"domain-name", "the sandbox has none in both builds; only the host name is varied"},
+		{"gpu", "no build step is given one, whether the machine has any or not"},
+		{"codegen-units", "they decide the bits by design, as the profile's other settings: both builds use the project's"},
 	}
 }
 
@@ -102,6 +106,7 @@ type Settings struct {
 	TZ        string `json:"tz"`
 	Umask     string `json:"umask"`
 	Jobs      int    `json:"jobs"`
+	FewerCPUs bool   `json:"fewer_cpus"` // one fewer than there are
 	Mtime     int64  `json:"mtime"`
 	Reversed  bool   `json:"reversed_file_order"`
 	Kernel26  bool   `json:"kernel_2_6"`
@@ -142,6 +147,8 @@ func (s Side) Settings(p *Plan) Settings {
 			v.Umask = "0077"
 		case Jobs:
 			v.Jobs++
+		case CPUCount:
+			v.FewerCPUs = true
 		case Mtime:
 			v.Mtime = p.Epoch + 400*24*3600 + 12345
 		case FileOrder:
@@ -188,6 +195,11 @@ func (v Settings) Value(a Axis) string {
 		return v.Umask
 	case Jobs:
 		return fmt.Sprint(v.Jobs)
+	case CPUCount:
+		if v.FewerCPUs {
+			return "all but one"
+		}
+		return "all"
 	case Mtime:
 		return fmt.Sprint(v.Mtime)
 	case FileOrder:

@@ -113,11 +113,25 @@ func (p *Plan) sideScript(b *strings.Builder, s sideText) {
 	fmt.Fprintf(b, "src=%s cargo_home=%s home=%s user=%s uid=%d\n", s.Source, s.CargoHome, s.Home, s.User, s.UID)
 	fmt.Fprintf(b, "lang=%s lc_all=%s tz='%s' umask=%s jobs=%d mtime=%d\n", s.Lang, s.LCAll, s.TZ, s.Umask, s.Settings.Jobs, s.Mtime)
 	fmt.Fprintf(b, "path=%s extra=%s prefix='%s'\n", s.Path, s.Extra, kernelPrefix(s.Kernel26))
+	if s.FewerCPUs {
+		b.WriteString(fewerCPUs)
+	}
 	if s.Reversed {
 		b.WriteString(reverseOrder)
 	}
 	b.WriteByte('\n')
 }
+
+// fewerCPUs takes the first processor of those that the step may use from the
+// build, if there is another: "0-3,8" becomes "1-3,8". What asks how many there
+// are gets one fewer.
+const fewerCPUs = `cpus=$(taskset -cp $$ | sed 's/.*: //')
+first=${cpus%%[-,]*}
+case ${cpus#"$first"} in
+,*) prefix="taskset -c ${cpus#*,} $prefix" ;;
+-*) prefix="taskset -c $((first + 1))${cpus#"$first"} $prefix" ;;
+esac
+`
 
 func kernelPrefix(k bool) string {
 	if k {

@@ -12,6 +12,12 @@ RUN --network=none \
 src=/b/another/path/of/demo cargo_home=/b/cargo-home home=/b/home/second user=second uid=4711
 lang=fr_CH.UTF-8 lc_all=C tz='Asia/Kathmandu' umask=0077 jobs=3 mtime=1734572345
 path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games extra=TWICE_SECOND_BUILD=1 prefix='setarch --uname-2.6'
+cpus=$(taskset -cp $$ | sed 's/.*: //')
+first=${cpus%%[-,]*}
+case ${cpus#"$first"} in
+,*) prefix="taskset -c ${cpus#*,} $prefix" ;;
+-*) prefix="taskset -c $((first + 1))${cpus#"$first"} $prefix" ;;
+esac
 cat > /tmp/order.c <<'C'
 #define _GNU_SOURCE
 #include <dirent.h>
