@@ -78,7 +78,7 @@ var looks = []struct {
 	name          string
 	width, height int64
 	dark          bool
-}{{"light", 1280, 800, false}, {"dark", 1280, 800, true}, {"phone", 360, 740, false}}
+}{{"light", 1280, 800, false}, {"dark", 1280, 800, true}, {"tablet", 768, 1024, false}, {"phone", 360, 740, false}}
 
 // browse FILE … opens pages in a browser, on every screen, and fails where one
 // asks for anything but itself, complains, is wider than the screen, can't be
@@ -111,7 +111,7 @@ func cmdBrowse(ts *testscript.TestScript, neg bool, args []string) {
 
 // seen is what the page says of itself.
 type seen struct {
-	Wide       []string  // elements that reach over the edge
+	Wide       []string  // elements that reach over the edge, or are squeezed by it
 	Title      string    // of the document
 	Bottom     float64   // of the sentence below the verdict
 	Text, Back []float64 // colours of the body
@@ -125,6 +125,7 @@ const inspect = `(() => {
 	open.forEach(d => d.open = true);
 	const wide = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > edge + 0.5 && !e.closest("pre"))
 		.map(e => e.outerHTML.slice(0, 120));
+	document.querySelectorAll(".name").forEach(e => { if (e.clientWidth < 120) wide.push("squeezed: " + e.textContent) });
 	if (document.documentElement.scrollWidth > edge) wide.push("the page: " + document.documentElement.scrollWidth);
 	open.forEach(d => d.open = false);
 	const color = name => getComputedStyle(document.body)[name].match(/[0-9.]+/g).map(Number);
@@ -161,7 +162,7 @@ func look(ctx context.Context, page string, width, height int64, dark bool, shot
 		png []byte
 	)
 	err := chromedp.Run(ctx, network.Enable(), cdplog.Enable(),
-		emulation.SetDeviceMetricsOverride(width, height, 1, width < 600),
+		emulation.SetDeviceMetricsOverride(width, height, 1, width < 800),
 		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
 		chromedp.Navigate(page), chromedp.Evaluate(inspect, &s), chromedp.CaptureScreenshot(&png))
 	if err != nil {
@@ -171,7 +172,7 @@ func look(ctx context.Context, page string, width, height int64, dark bool, shot
 		return err
 	}
 	for _, w := range s.Wide {
-		trouble("wider than the screen: %s", w)
+		trouble("wider than the screen, or squeezed: %s", w)
 	}
 	if s.Title == "" || s.Scripts > 0 {
 		trouble("title %q, %d scripts", s.Title, s.Scripts)

@@ -64,7 +64,7 @@ func RunDiffoscope(ctx context.Context, dir string, pairs []Pair, limit time.Dur
 	case ctx.Err() != nil:
 		return none, nil, context.Cause(ctx)
 	case limited.Err() != nil:
-		return verdict.Attachment{Text: fmt.Sprintf("%s was stopped after %s", name, limit)}, nil, nil
+		return verdict.Attachment{Text: fmt.Sprintf("%s was stopped after %s", name, verdict.Duration(limit.Seconds()))}, nil, nil
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
