@@ -67,7 +67,7 @@ func New(p *resolve.Project, pl *plan.Plan) (*Recipe, error) {
 		return nil, err
 	}
 	if len(pl.GitSources) > 0 {
-		return nil, fault.Hint(errors.New("Cargo.lock has a package of one version from two sources, and cargo vendor takes only one of them"),
+		return nil, fault.Hint(errors.New("a package of one version is in Cargo.lock from two sources, and cargo vendor takes only one of them"),
 			"`twice build` vendors each source by itself; `twice plan` shows how")
 	}
 	r := &Recipe{Plan: pl, Version: p.Version(), Rustc: p.Lock.Toolchain.Rustc}

@@ -48,7 +48,7 @@ func pinned(l *cargo.LockFile) error {
 		default:
 			by = "the " + kind + " " + value
 		}
-		return fault.Hintf(fmt.Errorf("Cargo.lock:%d: %s is taken from %s by %s: that can be another commit tomorrow", x.Line, x.Name, url, by),
+		return fault.Hintf(fmt.Errorf("git dependency %s (Cargo.lock:%d) is taken from %s by %s: that can be another commit tomorrow", x.Name, x.Line, url, by),
 			"write rev = \"%s\" for it in Cargo.toml: that is the commit now (for what another crate asks for, a [patch] says it)", commit)
 	}
 	return nil
