@@ -16,6 +16,11 @@ type Definition struct {
 	Name        string `toml:"name"`
 	Description string `toml:"description"`
 
+	// Like names the image whose definition this one starts from: every key
+	// that this one has takes the place of that one's, but for groups, which
+	// are added.
+	Like string `toml:"like,omitempty" json:"-"`
+
 	// Where the packages come from: one component of one suite of Debian's
 	// archive, for one architecture.
 	Suite        string `toml:"suite"`
@@ -61,6 +66,9 @@ type Definition struct {
 
 	Config Config `toml:"config"`
 
+	// Rust is set of a builder that has a Rust toolchain among its packages.
+	Rust *Rust `toml:"rust,omitempty" json:",omitempty"`
+
 	// Lock is the image's lock.toml.
 	Lock Lock `toml:"-"`
 	// Selected holds the groups that With chose, sorted.
@@ -71,6 +79,37 @@ type Definition struct {
 type Group struct {
 	Packages []string `toml:"packages"`
 	Without  []string `toml:"without,omitempty"`
+}
+
+// Rust is a toolchain that comes in packages.
+type Rust struct {
+	// Prefix is where it lies, relative to the root: "usr".
+	Prefix string `toml:"prefix"`
+	// Host is the triple that it runs on and compiles for.
+	Host string `toml:"host"`
+	// Package is the one whose version is the toolchain's.
+	Package string `toml:"package"`
+	// Std are the images that hold the standard library of other targets, by triple.
+	Std map[string]string `toml:"std,omitempty"`
+	// Components are the groups of packages that hold what rustup calls a
+	// component, by its name there.
+	Components map[string]string `toml:"components,omitempty"`
+}
+
+// Version of the toolchain, without what only Debian means by it: "1.85.0" of
+// "1.85.0+dfsg3-1~deb12u3".
+func (d Definition) RustVersion() string {
+	if d.Rust == nil {
+		return ""
+	}
+	for _, p := range d.Lock.Packages {
+		if p.Name == d.Rust.Package {
+			v, _, _ := strings.Cut(p.Version, "+")
+			v, _, _ = strings.Cut(v, "-")
+			return v
+		}
+	}
+	return ""
 }
 
 // A Dir is a directory to make.
@@ -106,6 +145,13 @@ const Extra = "extra"
 // never locked.
 func Parse(definition, lock []byte) (Definition, error) {
 	var d Definition
+	var like struct{ Like string }
+	if err := toml.Unmarshal(definition, &like); err == nil && like.Like != "" {
+		if d, err = Load(like.Like); err != nil {
+			return Definition{}, fmt.Errorf("parsing image definition: like: %w", err)
+		}
+		d.Lock = Lock{}
+	}
 	dec := toml.NewDecoder(bytes.NewReader(definition)).DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
 		return Definition{}, fmt.Errorf("parsing image definition: %w", err)

@@ -16,7 +16,7 @@ import (
 )
 
 func TestCommittedImages(t *testing.T) {
-	if d := cmp.Diff([]string{"builder-rust", "engine", "runtime-cc"}, Names()); d != "" {
+	if d := cmp.Diff([]string{"builder-debian-rust", "builder-rust", "cross-aarch64", "cross-musl", "engine", "runtime-cc", "runtime-cc-arm64", "rust-std-debian-arm64"}, Names()); d != "" {
 		t.Fatal(d)
 	}
 	for _, name := range Names() {
@@ -59,6 +59,76 @@ func TestCommittedImages(t *testing.T) {
 	}
 	if _, err := Load("builder-cobol"); err == nil || !strings.Contains(fault.HintOf(err), "builder-rust") {
 		t.Errorf("an image that isn't there: %v", err)
+	}
+}
+
+// A definition that is like another has what it says, and the rest of that one.
+func TestLike(t *testing.T) {
+	amd64, err := Load("runtime-cc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arm64, err := Load("runtime-cc-arm64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if arm64.Architecture != "arm64" || arm64.Lock.Architecture != "arm64" || arm64.Identity() == amd64.Identity() {
+		t.Errorf("%s of %s", arm64.Architecture, arm64.Lock.Architecture)
+	}
+	names := func(d Definition) (out []string) {
+		for _, p := range d.Locked() {
+			out = append(out, p.Name)
+		}
+		return out
+	}
+	if d := cmp.Diff(names(amd64), names(arm64)); d != "" {
+		t.Error(d)
+	}
+	for _, p := range arm64.Lock.Packages {
+		if p.Architecture == "amd64" {
+			t.Errorf("%s is for amd64", p.Name)
+		}
+	}
+	arm64.Name, arm64.Description, arm64.Architecture, arm64.Like, arm64.Lock = amd64.Name, amd64.Description, amd64.Architecture, "", amd64.Lock
+	if d := cmp.Diff(amd64, arm64); d != "" {
+		t.Error(d)
+	}
+	if _, err := Parse([]byte("like = \"builder-cobol\"\n"), nil); err == nil {
+		t.Error("like an image that isn't there")
+	}
+}
+
+// A builder's own Rust and the standard libraries for other targets are of
+// one version: rustc refuses others.
+func TestDebianRust(t *testing.T) {
+	def, err := Load("builder-debian-rust")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if def.RustVersion() != "1.85.0" {
+		t.Errorf("version %q", def.RustVersion())
+	}
+	version := func(d Definition, name string) string {
+		i := slices.IndexFunc(d.Lock.Packages, func(p Package) bool { return p.Name == name })
+		if i < 0 {
+			t.Fatalf("%s has no %s", d.Name, name)
+		}
+		return d.Lock.Packages[i].Version
+	}
+	want := version(def, def.Rust.Package)
+	for triple, name := range def.Rust.Std {
+		std, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := version(std, "libstd-rust-web-dev"); got != want {
+			t.Errorf("%s: %s, rustc is %s", triple, got, want)
+		}
+	}
+	for component, group := range def.Rust.Components {
+		if _, err := def.With(group); err != nil {
+			t.Errorf("%s: %v", component, err)
+		}
 	}
 }
 

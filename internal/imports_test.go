@@ -30,6 +30,7 @@ var order = []string{
 	"internal/spool",
 	"internal/image",
 	"internal/archive",
+	"internal/pe",
 	"internal/rust",
 	"internal/cargo",
 	"internal/pypi",

@@ -147,6 +147,15 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"peer":           cmdPeer,
 			"browse":         cmdBrowse,
 			"run-image":      cmdRunImage,
+			"tools":          cmdTools,
+			"in-tools":       cmdInTools,
+			"image-root":     cmdImageRoot,
+			"index-digest":   cmdIndexDigest,
+			"pe-checksum":    cmdPEChecksum,
+			"commit-again":   cmdCommitAgain,
+			"serve-dist":     cmdServeDist,
+			"serve-musl":     cmdServeMusl,
+			"without-tree":   cmdWithoutTree,
 			"image-digest": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Setenv("IMAGE", strings.TrimSpace(ts.ReadFile(args[0])))
 			},
@@ -171,9 +180,22 @@ func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: commit DIR")
 	}
-	for _, c := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-q", "-m", "all"}} {
+	commit(ts, args[0], []string{"init", "-q"})
+	cmdCommitAgain(ts, neg, args)
+}
+
+// commit-again DIR commits what has changed, at the same time.
+func cmdCommitAgain(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: commit-again DIR")
+	}
+	commit(ts, args[0], []string{"add", "-A"}, []string{"commit", "-q", "--allow-empty", "-m", "all"})
+}
+
+func commit(ts *testscript.TestScript, dir string, commands ...[]string) {
+	for _, c := range commands {
 		cmd := exec.Command("git", c...)
-		cmd.Dir = ts.MkAbs(args[0])
+		cmd.Dir = ts.MkAbs(dir)
 		cmd.Env = []string{
 			"PATH=" + os.Getenv("PATH"), "GIT_CONFIG_GLOBAL=" + os.DevNull, "HOME=/nonexistent",
 			"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_AUTHOR_DATE=1700000000 +0000",

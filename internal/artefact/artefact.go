@@ -7,14 +7,17 @@
 //	bin/<name>                              a binary
 //	rlib/<name>.rlib                        a library of the build
 //	<name>-<version>-<triple>.tar.gz        a release archive (also .tar.zst, .zip)
-//	image                                   the runtime image's manifest; image/<name> when there are several
+//	image                                   the runtime image's manifest; image/<name> when there are several.
+//	                                        Of images that are one for several platforms: their index
+//	SHA256SUMS                              the archives and binaries by name, if the configuration asks for it
 //
 // With several builds, binaries and rlibs are below the build's name.
 //
 // # The archive
 //
 // One folder of the archive's own name holds the binaries (0755) and the files
-// at the workspace's root that the configuration's patterns match (0644).
+// at the workspace's root that the configuration's patterns match (0644), and
+// those that it takes from build scripts, below the path that they have in OUT_DIR.
 //
 // # The image
 //
@@ -45,11 +48,15 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
+// ImageName is the artefact that is the only image, or the index of all.
+const ImageName = "image"
+
 // Artefact is one thing to release and to compare.
 type Artefact struct {
 	Name   string
 	Kind   verdict.Kind
 	Build  string // that made it; empty where the project has just one
+	PartOf string // of an image: the name of the index that it is part of
 	Path   string // the file on this disk; empty for an image
 	Digest digest.Digest
 	Size   int64              // bytes; of an image: its compressed layers
@@ -153,9 +160,14 @@ func hash(ctx context.Context, name string) (digest.Digest, int64, error) {
 	return digest.NewDigest(digest.SHA256, h), n, nil
 }
 
-// title names the release: ripgrep-15.1.0-x86_64-unknown-linux-gnu.
+// title names the release: ripgrep-15.1.0-x86_64-unknown-linux-gnu. It has the
+// project's name if the target tells the build from the others.
 func (b Build) title() string {
 	parts := []string{b.Config.Name}
+	f := b.Project.Config
+	if f.Name != "" && !slices.ContainsFunc(f.Builds, func(x config.Build) bool { return x.Target == b.Config.Target && x.Name != b.Config.Name }) {
+		parts[0] = f.Name
+	}
 	if v := b.Project.Version(); v != "" {
 		parts = append(parts, v)
 	}

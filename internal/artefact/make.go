@@ -64,6 +64,18 @@ func (b Build) archives(ctx context.Context) ([]Artefact, error) {
 			return nil, err
 		}
 	}
+	for _, name := range b.Project.Config.Archive.OutDir {
+		e, err := onDisk(b.title()+"/"+name, filepath.Join(b.Out, "made", filepath.FromSlash(name)), 0o644, epoch)
+		if err != nil {
+			return nil, err
+		}
+		if _, taken := t.Get(e.Path); taken {
+			return nil, fmt.Errorf("%s: out-dir %s is in the archive already", config.Name, name)
+		}
+		if err := t.Add(e); err != nil {
+			return nil, err
+		}
+	}
 	var list []Artefact
 	for _, format := range b.Project.Config.Archive.Formats {
 		a := Artefact{Name: b.title() + "." + format, Kind: verdict.Archive}
@@ -107,9 +119,12 @@ func (b Build) images(ctx context.Context, tools resolve.Tools) ([]Artefact, err
 		if err != nil {
 			return nil, fmt.Errorf("making the image of %s: %w", b.Config.Name, err)
 		}
-		a := Artefact{Name: "image", Kind: verdict.Image, Digest: made.Desc.Digest, Image: made.Desc}
+		a := Artefact{Name: ImageName, Kind: verdict.Image, Digest: made.Desc.Digest, Image: made.Desc}
 		if len(b.Project.Config.Images) > 1 {
 			a.Name += "/" + im.Title()
+		}
+		if im.Index != "" {
+			a.PartOf = indexName(b.Project, im.Index)
 		}
 		for _, l := range made.Manifest.Layers {
 			a.Size += l.Size
@@ -122,7 +137,7 @@ func (b Build) images(ctx context.Context, tools resolve.Tools) ([]Artefact, err
 func (b Build) image(ctx context.Context, tools resolve.Tools, im config.Image) (image.Image, error) {
 	var base *image.Image
 	if im.Base != resolve.Scratch {
-		r := b.Inputs.Runtimes[im.Base]
+		r := b.Inputs.Runtimes[im.Input()]
 		base = &r
 	}
 	if err := b.starts(ctx, tools, im, base); err != nil {
@@ -191,22 +206,8 @@ func (b Build) imageConfig(im config.Image) image.Config {
 	return image.Config{
 		User: im.User, WorkingDir: im.WorkingDir, Env: env, Entrypoint: im.Entrypoint, Cmd: im.Cmd,
 		ExposedPorts: im.Expose, Labels: labels, Epoch: b.Project.Source.Epoch,
-		Platform: ocispec.Platform{OS: "linux", Architecture: architecture(b.Config.Target)},
+		Platform: resolve.Platform(b.Config.Target),
 	}
-}
-
-// architecture is OCI's name of a triple's.
-func architecture(triple string) string {
-	cpu, _, _ := strings.Cut(triple, "-")
-	switch cpu {
-	case "x86_64":
-		return "amd64"
-	case "aarch64":
-		return "arm64"
-	case "i686":
-		return "386"
-	}
-	return cpu
 }
 
 // starts refuses an image whose binaries the base can't start.

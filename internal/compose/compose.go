@@ -73,20 +73,25 @@ type Input struct {
 	Env []string
 }
 
-// Builder returns the image that def and its lock describe, with one layer more
-// for each input, all in def's compression. The packages must be in the store
-// (see Items).
-func Builder(ctx context.Context, st *store.Store, def images.Definition, inputs ...Input) (image.Image, error) {
-	base, err := baseLayer(ctx, st, def)
-	if err != nil {
-		return image.Image{}, fmt.Errorf("composing image %s: %w", def.Name, err)
+// Builder returns the image that def and its lock describe, with a layer more
+// for each of the other definitions (of whatever architecture), then for each
+// input, all in def's compression. The packages must be in the store (see Items).
+func Builder(ctx context.Context, st *store.Store, def images.Definition, more []images.Definition, inputs ...Input) (image.Image, error) {
+	var layers []layer.Layer
+	for _, d := range append([]images.Definition{def}, more...) {
+		d.Compression = def.Compression
+		l, err := baseLayer(ctx, st, d)
+		if err != nil {
+			return image.Image{}, fmt.Errorf("composing image %s: %w", d.Name, err)
+		}
+		layers = append(layers, l)
 	}
 	cfg := config(def)
-	layers, err := inputLayers(ctx, st, inputs, layer.Compression(def.Compression), &cfg)
+	top, err := inputLayers(ctx, st, inputs, layer.Compression(def.Compression), &cfg)
 	if err != nil {
 		return image.Image{}, fmt.Errorf("composing image %s: %w", def.Name, err)
 	}
-	img, err := image.Write(ctx, st, nil, append([]layer.Layer{base}, layers...), cfg)
+	img, err := image.Write(ctx, st, nil, append(layers, top...), cfg)
 	if err != nil {
 		return image.Image{}, fmt.Errorf("composing image %s: %w", def.Name, err)
 	}
@@ -126,7 +131,7 @@ func inputLayers(ctx context.Context, st *store.Store, inputs []Input, c layer.C
 
 // Runtime returns the image that def and its lock describe.
 func Runtime(ctx context.Context, st *store.Store, def images.Definition) (image.Image, error) {
-	return Builder(ctx, st, def)
+	return Builder(ctx, st, def, nil)
 }
 
 // Single returns an image of one layer, in, and an empty configuration.

@@ -139,7 +139,7 @@ func TestEngineImage(t *testing.T) {
 
 func composed(t *testing.T, st *store.Store, def images.Definition, want string) image.Image {
 	t.Helper()
-	img, err := Builder(context.Background(), st, def)
+	img, err := Builder(context.Background(), st, def, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,7 @@ func baseKey(def images.Definition) digest.Digest {
 		Packages   []images.Package
 	}{def, def.Lock.Date.Unix(), def.Locked()}
 	key.Definition.Lock, key.Definition.Config, key.Definition.Groups = images.Lock{}, images.Config{}, nil
+	key.Definition.Rust = nil
 	for i := range key.Packages {
 		key.Packages[i].Path, key.Packages[i].Groups = "", nil
 	}

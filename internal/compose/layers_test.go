@@ -32,7 +32,7 @@ func TestBuilder(t *testing.T) {
 	for range 2 { // each from an empty store
 		st := testStore(t)
 		def := define(t, st, text, a)
-		img, err := Builder(ctx, st, def, input)
+		img, err := Builder(ctx, st, def, nil, input)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestBuilder(t *testing.T) {
 		known := Input{Name: "toolchain", Prefix: "usr/local", Key: key, Tree: func(context.Context) (*layer.Tree, error) {
 			return nil, errors.New("the toolchain was read")
 		}}
-		again, err := Builder(ctx, st, def, known)
+		again, err := Builder(ctx, st, def, nil, known)
 		if err != nil || again.Desc.Digest != img.Desc.Digest {
 			t.Errorf("again: %s, %v; want %s", again.Desc.Digest, err, img.Desc.Digest)
 		}
@@ -73,7 +73,7 @@ func TestBuilder(t *testing.T) {
 		if err := os.Remove(st.Path(img.Manifest.Layers[0].Digest)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Builder(ctx, st, def, known); err == nil || !strings.Contains(err.Error(), "not in the store") {
+		if _, err := Builder(ctx, st, def, nil, known); err == nil || !strings.Contains(err.Error(), "not in the store") {
 			t.Errorf("without layer and package: %v", err)
 		}
 	}

@@ -286,24 +286,26 @@ func TestLockSkipsBadMirrors(t *testing.T) {
 	}
 }
 
-// testdata/Packages is what the real index has on the packages of our images
+// testdata/Packages-<arch> is what the real index has on the packages of our images
 // and on all that could stand in for one of them. TestLock -update writes it.
 func TestCommittedLocksAreStable(t *testing.T) {
-	f, err := os.Open("testdata/Packages")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	ix, err := debian.ParsePackages(f)
-	if err != nil {
-		t.Fatal(err)
+	ix := map[string]*debian.Index{}
+	for _, arch := range []string{"amd64", "arm64"} {
+		f, err := os.Open("testdata/Packages-" + arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if ix[arch], err = debian.ParsePackages(f); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, name := range images.Names() {
 		def, err := images.Load(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := resolve(ix, def, LockOptions{})
+		got, err := resolve(ix[def.Architecture], def, LockOptions{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

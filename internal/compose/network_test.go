@@ -62,7 +62,10 @@ func TestLock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out [2][]byte
+		out := make([][]byte, 1)
+		if name == "builder-rust" { // the same for all, and an index takes seconds
+			out = make([][]byte, 2)
+		}
 		for i := range out {
 			lock, err := Lock(ctx, f, r, def, LockOptions{})
 			if err != nil {
@@ -75,8 +78,8 @@ func TestLock(t *testing.T) {
 				locks = append(locks, lock)
 			}
 		}
-		if !bytes.Equal(out[0], out[1]) {
-			t.Errorf("%s: two locks of one archive differ:\n%s\n%s", name, out[0], out[1])
+		if last := out[len(out)-1]; !bytes.Equal(out[0], last) {
+			t.Errorf("%s: two locks of one archive differ:\n%s\n%s", name, out[0], last)
 		}
 		if _, err := images.ParseLock(out[0]); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -88,14 +91,16 @@ func TestLock(t *testing.T) {
 		}
 	}
 	if *update {
-		writeExcerpt(t, f.Store, locks)
+		for _, arch := range []string{"amd64", "arm64"} {
+			writeExcerpt(t, f.Store, arch, slices.DeleteFunc(slices.Clone(locks), func(l images.Lock) bool { return l.Architecture != arch }))
+		}
 	}
 }
 
-// writeExcerpt writes testdata/Packages: of the index that the locks are from
+// writeExcerpt writes testdata/Packages-<arch>: of the index that the locks are from
 // the paragraphs of their packages, and of every package that has, or provides,
 // a name that those depend on.
-func writeExcerpt(t *testing.T, st *store.Store, locks []images.Lock) {
+func writeExcerpt(t *testing.T, st *store.Store, arch string, locks []images.Lock) {
 	blob, err := st.Open(digest.NewDigestFromEncoded(digest.SHA256, locks[0].Index.SHA256))
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +147,7 @@ func writeExcerpt(t *testing.T, st *store.Store, locks []images.Lock) {
 			out.WriteString(paragraphs[name] + "\n")
 		}
 	}
-	if err := os.WriteFile("testdata/Packages", []byte(out.String()), 0o644); err != nil {
+	if err := os.WriteFile("testdata/Packages-"+arch, []byte(out.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

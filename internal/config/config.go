@@ -9,8 +9,9 @@
 //	epoch = 1763769600            # seconds since 1970, for a directory without git
 //
 //	[toolchain]
-//	channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin
+//	channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages
 //	components = ["rustfmt"]      # beside rustc, cargo and rust-std
+//	targets    = ["wasm32-unknown-unknown"] # more standard libraries, beside the builds' own
 //
 //	[builder]
 //	image    = "builder-rust"     # a definition in images/, or name@sha256:…, which needs what that has
@@ -36,6 +37,7 @@
 //	[[image]]
 //	name       = "ripgrep-static" # default: the build's; images of one build must differ in it
 //	build      = "ripgrep"        # default: the only build
+//	# builds   = ["x86_64", "arm64"] # instead: an image of each, and an index of them
 //	base       = "runtime-cc"     # a definition in images/, "scratch", or name@sha256:…
 //	entrypoint = ["/usr/bin/rg"]  # default: the first binary
 //	user       = "65532:65532"
@@ -45,6 +47,8 @@
 //	[archive]
 //	formats = ["tar.gz"]          # also tar.zst and zip
 //	files   = ["LICENSE*", "README.md"]
+//	out-dir = ["tool.bash"]       # what a build script writes to its OUT_DIR: completions, manual pages
+//	sums    = true                # SHA256SUMS of all archives and binaries, as an artefact
 //
 //	[profile.local]               # other inputs, for where the real ones can't be had
 //	base      = "runtime-cc"      # of every image that isn't made from scratch
@@ -103,6 +107,7 @@ type Profile struct {
 type Toolchain struct {
 	Channel    string   `toml:"channel,omitempty" json:"channel,omitempty"`
 	Components []string `toml:"components,omitempty" json:"components,omitempty"`
+	Targets    []string `toml:"targets,omitempty" json:"targets,omitempty"`
 }
 
 // Builder is the image that the build runs in.
@@ -145,6 +150,7 @@ func (b Build) CompareRlibs() bool { return b.Rlibs == nil || *b.Rlibs }
 type Image struct {
 	Name            string            `toml:"name,omitempty" json:"name,omitempty"`
 	Build           string            `toml:"build,omitempty" json:"build"`
+	Builds          []string          `toml:"builds,omitempty" json:"builds,omitempty"`
 	Base            string            `toml:"base,omitempty" json:"base"`
 	Entrypoint      []string          `toml:"entrypoint,omitempty" json:"entrypoint,omitempty"`
 	Cmd             []string          `toml:"cmd,omitempty" json:"cmd,omitempty"`
@@ -155,15 +161,51 @@ type Image struct {
 	Expose          []string          `toml:"expose,omitempty" json:"expose,omitempty"`
 	Files           map[string]string `toml:"files,omitempty" json:"files,omitempty"`
 	DriverLibraries []string          `toml:"driver-libraries,omitempty" json:"driver_libraries,omitempty"`
+
+	// Platform is the build's, "linux/arm64"; empty for linux/amd64. It is
+	// filled in, never read.
+	Platform string `toml:"-" json:"platform,omitempty"`
+	// Index is the title of the index that the image is part of: Builds, taken
+	// apart. It is filled in, never read.
+	Index string `toml:"-" json:"index,omitempty"`
+}
+
+// Input names what the image starts from: its base, and for a base by digest
+// the platform, unless that is linux/amd64. ParseInput is the reverse.
+func (im Image) Input() string {
+	if im.Platform != "" && strings.Contains(im.Base, "@") {
+		return im.Base + " " + im.Platform
+	}
+	return im.Base
+}
+
+// ParseInput is an image that starts from the named input.
+func ParseInput(name string) Image {
+	base, platform, _ := strings.Cut(name, " ")
+	return Image{Base: base, Platform: platform}
 }
 
 // Title is what tells the image from the project's others.
 func (im Image) Title() string { return cmp.Or(im.Name, im.Build) }
 
+// Releases counts what is released of the images: an index counts as one.
+func (f *File) Releases() int {
+	n, seen := 0, map[string]bool{}
+	for _, im := range f.Images {
+		if im.Index == "" || !seen[im.Index] {
+			n++
+		}
+		seen[im.Index] = true
+	}
+	return n
+}
+
 // Archive is how release archives are made; it holds for every build.
 type Archive struct {
 	Formats []string `toml:"formats,omitempty" json:"formats,omitempty"`
 	Files   []string `toml:"files,omitempty" json:"files,omitempty"`
+	OutDir  []string `toml:"out-dir,omitempty" json:"out_dir,omitempty"`
+	Sums    bool     `toml:"sums,omitempty" json:"sums,omitempty"`
 }
 
 // Use puts a profile's inputs in the place of the file's own. "" is the file
@@ -228,6 +270,9 @@ func (f *File) InputsDigest() digest.Digest {
 		slices.Compact(bases), slices.Compact(targets))
 	if c := f.CUDA; c != nil {
 		text += fmt.Sprintf("cuda %q %q %q\n", sorted(c.Wheels), c.Redist, sorted(c.Components))
+	}
+	if len(f.Toolchain.Targets) > 0 {
+		text += fmt.Sprintf("toolchain targets %q\n", sorted(f.Toolchain.Targets))
 	}
 	return digest.FromString(text)
 }

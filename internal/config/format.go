@@ -13,8 +13,9 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   epoch = 1763769600            # seconds since 1970, for a directory without git
 
   [toolchain]
-  channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin
+  channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages
   components = ["rustfmt"]      # beside rustc, cargo and rust-std
+  targets    = ["wasm32-unknown-unknown"] # more standard libraries, beside the builds' own
 
   [builder]
   image    = "builder-rust"
@@ -39,6 +40,7 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   [[image]]
   name       = "ripgrep-static" # default: the build's; images of one build must differ in it
   build      = "ripgrep"        # default: the only build
+  # builds   = ["x86_64", "arm64"] # instead: an image of each, and an index of them
   base       = "runtime-cc"     # or "scratch"
   entrypoint = ["/usr/bin/rg"]  # default: the first binary
   user       = "65532:65532"
@@ -48,6 +50,8 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   [archive]
   formats = ["tar.gz"]          # also tar.zst and zip
   files   = ["LICENSE*", "README.md"]
+  out-dir = ["tool.bash"]       # what a build script writes to its OUT_DIR: completions, manual pages
+  sums    = true                # SHA256SUMS of all archives and binaries, as an artefact
 
   [profile.local]               # other inputs, used with --profile local
   base      = "runtime-cc"      # of every image that isn't made from scratch

@@ -24,6 +24,7 @@ var (
 	exposeRE  = regexp.MustCompile(`^[0-9]{1,5}(/(tcp|udp))?$`)
 	tripleRE  = regexp.MustCompile(`^[a-z0-9_]+(-[a-z0-9_.]+){1,3}$`)
 	profileRE = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	outDirRE  = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
 	debianRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 )
 
@@ -120,8 +121,13 @@ func (f *File) check(data []byte) error {
 		if err := im.check(bad); err != nil {
 			return err
 		}
-		if im.Build != "" && !names[im.Build] {
-			return bad(im.Build, "there is no build called %q", im.Build)
+		if im.Build != "" && len(im.Builds) > 0 {
+			return bad(im.Build, "an image has either build or builds")
+		}
+		for _, b := range append(slices.Clone(im.Builds), im.Build) {
+			if b != "" && !names[b] {
+				return bad(b, "there is no build called %q", b)
+			}
 		}
 	}
 	for _, fm := range f.Archive.Formats {
@@ -132,6 +138,11 @@ func (f *File) check(data []byte) error {
 	for _, g := range f.Archive.Files {
 		if _, err := path.Match(g, "x"); err != nil || !inside(g) {
 			return bad(g, "%q is not a pattern inside the workspace", g)
+		}
+	}
+	for _, p := range f.Archive.OutDir {
+		if !inside(p) || !outDirRE.MatchString(p) {
+			return bad(p, "%q is not the path of a file in OUT_DIR: letters, digits, dots, dashes, underscores and slashes", p)
 		}
 	}
 	return nil

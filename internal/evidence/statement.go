@@ -6,12 +6,12 @@ import (
 
 	"github.com/craton-co/twice/internal/artefact"
 	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/provenance"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/source"
-	"github.com/craton-co/twice/internal/verdict"
 	"github.com/craton-co/twice/internal/verify"
 	"github.com/opencontainers/go-digest"
 )
@@ -38,7 +38,7 @@ func Statement(prep *verify.Prepared, made []artefact.Artefact, docs []Document)
 	}
 	for _, a := range made {
 		r := provenance.Resource{Name: a.Name, Digest: provenance.Sum(a.Digest)}
-		if a.Kind == verdict.Image {
+		if a.Kind.IsImage() {
 			r.MediaType = a.Image.MediaType
 		}
 		s.Subject = append(s.Subject, r)
@@ -114,7 +114,11 @@ func allImages(s *inputs.Set) map[string]digest.Digest {
 		out[name] = im.Desc.Digest
 	}
 	for base, im := range s.Runtimes {
-		name, _, _ := strings.Cut(base, "@")
+		from := config.ParseInput(base)
+		name, _, _ := strings.Cut(from.Base, "@")
+		if from.Platform != "" {
+			name += " " + from.Platform
+		}
 		out["runtime/"+name] = im.Desc.Digest
 	}
 	return out

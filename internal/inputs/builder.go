@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/cuda"
 	"github.com/craton-co/twice/internal/image"
@@ -21,7 +22,19 @@ func builder(ctx context.Context, tools resolve.Tools, p *resolve.Project, layer
 		if err != nil {
 			return image.Image{}, err
 		}
-		return compose.Builder(ctx, tools.Store, def, layers...)
+		names, err := p.BuilderLayers()
+		if err != nil {
+			return image.Image{}, err
+		}
+		var more []images.Definition
+		for _, name := range names {
+			d, err := p.Definition(name)
+			if err != nil {
+				return image.Image{}, err
+			}
+			more = append(more, d)
+		}
+		return compose.Builder(ctx, tools.Store, def, more, layers...)
 	}
 	base, err := resolve.Pull(ctx, tools, p.Config.Builder.Image, true)
 	if err != nil {

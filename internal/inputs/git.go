@@ -26,7 +26,7 @@ const gitGroup = "git"
 
 // git composes what a project with git dependencies needs besides: a builder
 // with git in it, and repositories that hold the locked commits.
-func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project, toolchain compose.Input) error {
+func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project, toolchain ...compose.Input) error {
 	deps := cargo.GitDependencies(p.CargoLock)
 	if len(deps) == 0 {
 		return nil
@@ -38,7 +38,7 @@ func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project
 	if def, err = def.With(gitGroup); err != nil {
 		return err
 	}
-	if set.GitBuilder, err = compose.Builder(ctx, tools.Store, def, toolchain); err != nil {
+	if set.GitBuilder, err = compose.Builder(ctx, tools.Store, def, nil, toolchain...); err != nil {
 		return err
 	}
 	repos, err := repositories(ctx, tools, p.Lock, deps)

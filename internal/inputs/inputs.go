@@ -9,6 +9,7 @@ package inputs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/craton-co/twice/internal/cargo"
@@ -26,7 +27,7 @@ type Set struct {
 	Builder  image.Image
 	Source   image.Image
 	Vendor   image.Image
-	Runtimes map[string]image.Image // by the base's name in twice.toml
+	Runtimes map[string]image.Image // by config.Image.Input
 
 	// Of a project with git dependencies.
 	GitBuilder image.Image
@@ -52,7 +53,11 @@ func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 	if pin := p.Lock.Toolchain.Pin; pin.Tree == "" {
 		items = append(items, resolve.ToolchainItems(tools, pin)...)
 	}
-	for _, name := range p.ImageNames() {
+	names, err := p.ImageNames()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		def, err := p.Definition(name)
 		if err != nil {
 			return nil, err
@@ -117,11 +122,7 @@ func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.P
 	for _, d := range cargo.GitDependencies(p.CargoLock) {
 		set.GitCrates += len(d.Packages)
 	}
-	if p.Config.Builder.ByDigest() {
-		return nil
-	}
-	def, err := p.Definition(p.Config.Builder.Image)
-	set.Packages = len(def.Locked())
+	set.Packages, err = p.BuilderPackages()
 	return err
 }
 
@@ -129,12 +130,16 @@ func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.P
 // its sources.
 func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set, error) {
 	set := &Set{Runtimes: map[string]image.Image{}}
-	toolchain, done := rust(tools, p)
-	defer done()
+	var toolchain []compose.Input // none: it is among the builder's packages
+	if !p.IsDebian() {
+		in, done := rust(tools, p)
+		defer done()
+		toolchain = append(toolchain, in)
+	}
 	more, doneCUDA := cudaLayers(tools, p)
 	defer doneCUDA()
 	var err error
-	if set.Builder, err = builder(ctx, tools, p, append([]compose.Input{toolchain}, more...)); err != nil {
+	if set.Builder, err = builder(ctx, tools, p, slices.Concat(toolchain, more)); err != nil {
 		return nil, err
 	}
 	if tree := p.Lock.Toolchain.Tree; tree != "" {
@@ -147,18 +152,19 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 			return nil, err
 		}
 	}
-	if err := set.git(ctx, tools, p, toolchain); err != nil {
+	if err := set.git(ctx, tools, p, toolchain...); err != nil {
 		return nil, err
 	}
 	if set.Vendor, err = vendor(ctx, tools, p); err != nil {
 		return nil, err
 	}
 	for _, im := range p.Config.Images {
-		if _, done := set.Runtimes[im.Base]; done || im.Base == resolve.Scratch {
+		name := im.Input()
+		if _, done := set.Runtimes[name]; done || im.Base == resolve.Scratch {
 			continue
 		}
 		if strings.Contains(im.Base, "@") {
-			if set.Runtimes[im.Base], err = resolve.Pull(ctx, tools, im.Base, true); err != nil {
+			if set.Runtimes[name], err = resolve.Pull(ctx, tools, name, true); err != nil {
 				return nil, err
 			}
 			continue
@@ -167,7 +173,7 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 		if err != nil {
 			return nil, err
 		}
-		if set.Runtimes[im.Base], err = compose.Runtime(ctx, tools.Store, def); err != nil {
+		if set.Runtimes[name], err = compose.Runtime(ctx, tools.Store, def); err != nil {
 			return nil, err
 		}
 	}

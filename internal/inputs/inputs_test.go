@@ -36,6 +36,15 @@ name = "app"
 version = "0.1.0"
 `
 
+func imageNames(t *testing.T, p *resolve.Project) []string {
+	t.Helper()
+	names, err := p.ImageNames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
 // locked is a project as UseLock leaves it without a twice.lock.
 func locked(t *testing.T) *resolve.Project {
 	t.Helper()
@@ -43,7 +52,7 @@ func locked(t *testing.T) *resolve.Project {
 		CargoLockText: cargoLock,
 		Config: &config.File{
 			Builder: config.Builder{Image: "builder-rust"},
-			Builds:  []config.Build{{Name: "app"}},
+			Builds:  []config.Build{{Name: "app", Target: resolve.DefaultTarget}},
 			Images:  []config.Image{{Base: "runtime-cc", Labels: map[string]string{"a": "b"}}, {Base: "runtime-cc"}},
 		},
 		Lock: &lock.Lock{},
@@ -56,7 +65,7 @@ func locked(t *testing.T) *resolve.Project {
 		t.Fatal(err)
 	}
 	p.Lock.Inputs = p.Config.InputsDigest()
-	for _, name := range p.ImageNames() {
+	for _, name := range imageNames(t, p) {
 		def, err := images.Load(name)
 		if err != nil {
 			t.Fatal(err)
@@ -76,10 +85,10 @@ func TestRequestSaysWhatComposingNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(p.ImageNames(), q.ImageNames()); d != "" {
+	if d := cmp.Diff(imageNames(t, p), imageNames(t, q)); d != "" {
 		t.Errorf("images: %s", d)
 	}
-	for _, name := range p.ImageNames() {
+	for _, name := range imageNames(t, p) {
 		a, errA := p.Definition(name)
 		b, errB := q.Definition(name)
 		if err := errors.Join(errA, errB); err != nil {
@@ -98,6 +107,58 @@ func TestRequestSaysWhatComposingNeeds(t *testing.T) {
 	}
 	if d := cmp.Diff(r, again); d != "" {
 		t.Errorf("a request of a request differs: %s", d)
+	}
+}
+
+// So does one for another machine, with the toolchain of the builder's packages.
+func TestRequestOfAnotherTarget(t *testing.T) {
+	p := locked(t)
+	p.Config.Toolchain = config.Toolchain{Channel: "debian", Components: []string{"rustfmt"}}
+	p.Config.Builder.Image = resolve.DebianBuilder
+	p.Config.Builds = append(p.Config.Builds, config.Build{Name: "arm", Target: "aarch64-unknown-linux-gnu"})
+	byDigest := "registry.example/x@" + digest.FromString("x").String()
+	p.Config.Images = []config.Image{{Base: "runtime-cc-arm64"}, {Base: byDigest, Platform: "linux/arm64"}, {Base: byDigest}}
+	p.Lock.Toolchain = lock.Toolchain{}
+	p.Lock.Toolchain.Channel = "debian"
+	p.Lock.Images = nil
+	for _, name := range imageNames(t, p) {
+		def, err := images.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Lock.Images = append(p.Lock.Images, lock.Image{Name: name, Definition: def.Identity(), Lock: def.Lock})
+	}
+	r, err := NewRequest(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := r.Project()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layersP, errP := p.BuilderLayers()
+	layersQ, errQ := q.BuilderLayers()
+	if err := errors.Join(errP, errQ); err != nil || !slices.Equal(layersP, layersQ) || len(layersP) != 2 {
+		t.Errorf("layers %v and %v, %v", layersP, layersQ, err)
+	}
+	if d := cmp.Diff(imageNames(t, p), imageNames(t, q)); d != "" {
+		t.Errorf("images: %s", d)
+	}
+	a, errP := p.Definition(resolve.DebianBuilder)
+	b, errQ := q.Definition(resolve.DebianBuilder)
+	if d := cmp.Diff(a, b); d != "" || errP != nil || errQ != nil || len(a.Selected) == 0 {
+		t.Errorf("builder: %s %v %v", d, errP, errQ)
+	}
+	var bases []string
+	for _, im := range q.Config.Images {
+		bases = append(bases, im.Input())
+	}
+	if want := []string{byDigest, byDigest + " linux/arm64", "runtime-cc-arm64"}; !slices.Equal(bases, want) {
+		t.Errorf("bases %q", bases)
+	}
+	again, err := NewRequest(q)
+	if d := cmp.Diff(r, again); d != "" || err != nil {
+		t.Errorf("a request of a request differs: %s %v", d, err)
 	}
 }
 

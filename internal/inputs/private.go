@@ -17,7 +17,7 @@ import (
 // its Write depends on.
 type Private struct {
 	CargoLock string   // Cargo.lock, whose git dependencies are fetched; "": none
-	Bases     []string // base images by digest
+	Bases     []string // base images by digest (config.Image.Input)
 }
 
 // NewPrivate is what of a project may take a login: with git its git

@@ -24,16 +24,30 @@ type Request struct {
 type settings struct {
 	Builder config.Builder `json:"builder"`
 	Bases   []string       `json:"bases"`
+	// Of a toolchain among the builder's packages.
+	Toolchain *config.Toolchain `json:"toolchain,omitempty"`
+	// Targets that need more than the builder has.
+	Targets []string `json:"targets,omitempty"`
 }
 
 // NewRequest is the request of a locked project.
 func NewRequest(p *resolve.Project) (Request, error) {
 	s := settings{Builder: p.Config.Builder, Bases: []string{}}
 	for _, im := range p.Config.Images {
-		s.Bases = append(s.Bases, im.Base)
+		s.Bases = append(s.Bases, im.Input())
 	}
 	slices.Sort(s.Bases)
 	s.Bases = slices.Compact(s.Bases)
+	if p.IsDebian() {
+		s.Toolchain = &p.Config.Toolchain
+	}
+	for _, b := range p.Config.Builds {
+		if b.Target != resolve.DefaultTarget && b.Target != "" {
+			s.Targets = append(s.Targets, b.Target)
+		}
+	}
+	slices.Sort(s.Targets)
+	s.Targets = slices.Compact(s.Targets)
 	text, err := json.Marshal(s)
 	if err != nil {
 		return Request{}, err
@@ -52,7 +66,13 @@ func (r Request) Project() (*resolve.Project, error) {
 	}
 	p := &resolve.Project{Config: &config.File{Builder: s.Builder}, CargoLockText: r.CargoLock}
 	for _, b := range s.Bases {
-		p.Config.Images = append(p.Config.Images, config.Image{Base: b})
+		p.Config.Images = append(p.Config.Images, config.ParseInput(b))
+	}
+	if s.Toolchain != nil {
+		p.Config.Toolchain = *s.Toolchain
+	}
+	for _, t := range s.Targets {
+		p.Config.Builds = append(p.Config.Builds, config.Build{Target: t})
 	}
 	var err error
 	if p.CargoLock, err = cargo.ParseLock([]byte(r.CargoLock)); err != nil {

@@ -49,6 +49,9 @@
 // hashed the files that they install. Then only the tarballs can serve, and
 // `twice lock --update toolchain` fills it in where they can be had.
 //
+// The channel "debian" is the toolchain among the builder's own packages: rustc is
+// the version of that package, and there is neither a tree nor a component.
+//
 // # Integrity
 //
 // The check table makes an edit by hand visible and names its line: lines

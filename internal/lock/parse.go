@@ -176,7 +176,7 @@ func (f *file) lock(text string) (*Lock, error) {
 			return nil, bad(string(d), "%q is not a digest", d)
 		}
 	}
-	if t.Tree == "" && len(t.Components) == 0 {
+	if t.Tree == "" && len(t.Components) == 0 && t.Channel != rust.Debian {
 		return nil, bad(t.Channel, "toolchain %s has neither a tree nor components", t.Channel)
 	}
 	l.Toolchain = Toolchain{Pin: rust.Pin{Channel: t.Channel, Date: t.Date, Rustc: t.Rustc, Host: t.Host, Tree: t.Tree}, Vouched: t.Vouched}

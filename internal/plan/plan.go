@@ -33,6 +33,14 @@
 // Canonical paths: sources /build/<name>, Cargo home /cargo, so crates of the
 // registry lie in /cargo/registry/src/<index>/<name>-<version>, and rust-src
 // in /rustc/<commit>.
+//
+// # Other targets
+//
+// A target that needs a linker of its own gets it, and the C compiler, by the
+// variables that Cargo and the cc crate read for just that target
+// (CARGO_TARGET_<TARGET>_LINKER, CC_<target>), unless the project's own
+// configuration names a linker. Build scripts and proc macros are built with the
+// builder's own compiler.
 package plan
 
 import (
@@ -67,9 +75,12 @@ type Plan struct {
 
 	NoDefaultFeatures bool
 	Rlibs             bool
+	OutDir            []string          // files that build scripts write to their OUT_DIR: handed over below /out/made
 	Env               map[string]string // the project's additions
 	CFlags            map[string]string // the project's own CFLAGS, CXXFLAGS, CFLAGS_<target>, … by name
 	RustSrc           bool              // rust-src is in the builder: rustc finds it, and would write its path
+	Sysroot           string            // where rustc lies, if that isn't /usr/local
+	Tools             Tools             // what compiles and links for the target
 	GitRepos          []GitRepo
 	GitSources        []GitSource // set where they can't be vendored into one folder
 	Tree              bool        // see AskTree
@@ -83,6 +94,12 @@ func (p *Plan) AskTree() *Plan {
 	t := *p
 	t.Tree = true
 	return &t
+}
+
+// Tools are the programs that compile and link for a target, where they are not
+// those that Cargo and the C toolchain crates find by themselves.
+type Tools struct {
+	Linker, CC, CXX, AR string
 }
 
 // GitRepo is a repository that Cargo.lock takes crates from.
@@ -127,7 +144,7 @@ func (p *Plan) Contexts() map[string]digest.Digest {
 // Check finds what the rendering could not say safely. Everything that gets
 // into the text of a shell command passes here.
 func (p *Plan) Check() error {
-	for _, s := range slices.Concat([]string{p.Name, p.Dir, p.Triple, p.Profile}, p.Packages, p.Bins, p.Features) {
+	for _, s := range slices.Concat([]string{p.Name, p.Dir, p.Triple, p.Profile, p.Sysroot, p.Tools.Linker, p.Tools.CC, p.Tools.CXX, p.Tools.AR}, p.Packages, p.Bins, p.Features, p.OutDir) {
 		if strings.ContainsAny(s, "\x00\n\r'\"\\$`; &|<>*?(){}[]~#") {
 			return fmt.Errorf("planning the build: %q can't stand in a shell command", s)
 		}

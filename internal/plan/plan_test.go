@@ -74,6 +74,49 @@ func TestRustSrcIsRemapped(t *testing.T) {
 	}
 }
 
+// A distribution's rustc lies elsewhere, and has more to say of its commit.
+func TestSysroot(t *testing.T) {
+	p := example()
+	p.Sysroot, p.RustSrc = "/usr", true
+	text := p.Dockerfile(Side{Name: "A", Run: "r", Jobs: 1})
+	for _, want := range []string{
+		"sed -n 's/^commit-hash: \\([0-9a-f]*\\).*/\\1/p')\n",
+		" --remap-path-prefix=/usr/lib/rustlib/src/rust=/rustc/$rustc_commit",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	p.RustSrc = false
+	if strings.Contains(p.Dockerfile(Side{}), "rustc_commit") {
+		t.Error("sources are remapped that aren't there")
+	}
+}
+
+// Tools are named for the target alone, and the project's own variables win.
+func TestTools(t *testing.T) {
+	p := example()
+	p.Triple = "aarch64-unknown-linux-gnu"
+	p.Tools = Tools{Linker: "aarch64-linux-gnu-gcc", CC: "aarch64-linux-gnu-gcc", CXX: "aarch64-linux-gnu-g++", AR: "aarch64-linux-gnu-ar"}
+	p.Env = map[string]string{"CC_aarch64_unknown_linux_gnu": "clang"}
+	if err := p.Check(); err != nil {
+		t.Fatal(err)
+	}
+	text := p.Dockerfile(Side{Name: "A", Run: "r", Jobs: 1})
+	want := "    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \\\n" +
+		"    CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \\\n" +
+		"    CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++ \\\n" +
+		"    AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \\\n" +
+		"    CC_aarch64_unknown_linux_gnu='clang' \\\n"
+	if !strings.Contains(text, want) {
+		t.Errorf("no\n%s in\n%s", want, text)
+	}
+	p.Tools.Linker = "ld; rm"
+	if err := p.Check(); err == nil {
+		t.Error("a linker with a semicolon passed")
+	}
+}
+
 // What runs is the same text, however the inputs get to the engine.
 func TestOneBody(t *testing.T) {
 	p, s := withGit(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}
@@ -146,6 +189,9 @@ func TestDigest(t *testing.T) {
 		"env":      func(p *Plan) { p.Env = nil },
 		"cflags":   func(p *Plan) { p.CFlags = nil },
 		"rust-src": func(p *Plan) { p.RustSrc = true },
+		"out-dir":  func(p *Plan) { p.OutDir = []string{"x"} },
+		"linker":   func(p *Plan) { p.Tools.Linker = "ld" },
+		"cc":       func(p *Plan) { p.Tools.CC = "clang" },
 		"builder":  func(p *Plan) { p.Inputs.Builder = digest.FromString("x") },
 		"source":   func(p *Plan) { p.Inputs.Source = digest.FromString("x") },
 		"vendor":   func(p *Plan) { p.Inputs.Vendor = digest.FromString("x") },

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -162,7 +163,11 @@ cat > "$cargo_home/config.toml" <<TOML
 		p.takeGit(b)
 	}
 	if p.RustSrc {
-		b.WriteString("rustc_commit=$(rustc -vV | sed -n 's/^commit-hash: //p')\n")
+		commit := "//p"
+		if p.Sysroot != "" { // a distribution's has more on the line
+			commit = "\\([0-9a-f]*\\).*/\\1/p"
+		}
+		b.WriteString("rustc_commit=$(rustc -vV | sed -n 's/^commit-hash: " + commit + "')\n")
 	}
 	b.WriteString(`cat > "$cargo_home/rustc" <<SH
 #!/bin/sh
@@ -203,6 +208,21 @@ func (p *Plan) runCargo(b *strings.Builder, args string) {
 	fmt.Fprintf(b, "    cargo %s\n", args)
 }
 
+// toolVariables name the target's tools to Cargo and to the cc crate.
+func (p *Plan) toolVariables() []string {
+	target := strings.ReplaceAll(p.Triple, "-", "_")
+	var out []string
+	for _, v := range [][2]string{
+		{"CARGO_TARGET_" + strings.ToUpper(target) + "_LINKER", p.Tools.Linker},
+		{"CC_" + target, p.Tools.CC}, {"CXX_" + target, p.Tools.CXX}, {"AR_" + target, p.Tools.AR},
+	} {
+		if v[1] != "" {
+			out = append(out, v[0]+"="+v[1])
+		}
+	}
+	return out
+}
+
 // CargoConfig is Cargo's configuration on a side: crates come from the vendor
 // input alone. A project with git dependencies has more, from its vendoring.
 func (p *Plan) CargoConfig(s Settings) string { return cargoConfig(s.CargoHome) }
@@ -219,7 +239,7 @@ directory = "` + cargoHome + `/registry/src/` + IndexDir + `"
 func (p *Plan) wrapper() string {
 	rustSrc := ""
 	if p.RustSrc {
-		rustSrc = "/usr/local/lib/rustlib/src/rust"
+		rustSrc = cmp.Or(p.Sysroot, "/usr/local") + "/lib/rustlib/src/rust"
 	}
 	return `exec "\$@" ` + strings.Join(p.RustcArgs("$src", "$cargo_home", rustSrc, "$rustc_commit"), " ")
 }
@@ -243,13 +263,15 @@ func (p *Plan) CArgs(src, cargoHome string) []string {
 	return []string{"-ffile-prefix-map=" + src + "=" + p.CanonicalSource(), "-ffile-prefix-map=" + cargoHome + "=" + CanonicalCargoHome}
 }
 
-// BuildEnv are the variables of the C compilers and those of the project, as
+// BuildEnv are the variables of the C compilers, those that name the target's
+// tools and those of the project, as
 // words of a shell in which $map has CArgs.
 func (p *Plan) BuildEnv() []string {
 	var out []string
 	for _, k := range p.cflagNames() {
 		out = append(out, k+"="+quoteWithSpace(p.CFlags[k])+`"$map"`)
 	}
+	out = append(out, p.toolVariables()...)
 	for _, k := range slices.Sorted(maps.Keys(p.Env)) {
 		out = append(out, k+"="+quote(p.Env[k]))
 	}
@@ -290,6 +312,11 @@ func (p *Plan) collect(b *strings.Builder) {
 	}
 	if p.Rlibs {
 		b.WriteString("find \"$t/deps\" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +\n")
+	}
+	for _, f := range p.OutDir {
+		fmt.Fprintf(b, "set -- \"$t\"/build/*/out/%s\n", f)
+		fmt.Fprintf(b, "[ $# = 1 ] && [ -f \"$1\" ] || { echo 'twice: no build script wrote %s to its OUT_DIR, or several did' >&2; exit 1; }\n", f)
+		fmt.Fprintf(b, "install -D -m 644 \"$1\" /out/made/%s\n", f)
 	}
 	b.WriteString("find /out -exec touch -h -d @0 {} +\n")
 	// What the step leaves behind is kept by the engine: just the output.

@@ -67,6 +67,46 @@ func login(user, password string) func(w http.ResponseWriter, r *http.Request) b
 	}
 }
 
+// An index goes after its images, and all of it is as the store has it.
+func TestPushedIndex(t *testing.T) {
+	s := newServer(t)
+	st, amd64 := small(t)
+	arm64, err := image.Write(t.Context(), st, nil, nil, image.Config{Platform: ocispec.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc, err := image.WriteIndex(t.Context(), st, []image.Image{arm64, amd64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Index(t.Context(), st, desc, parse(t, s.host+"/team/tool:1.2.3"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := s.host + "/team/tool@" + desc.Digest.String(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	ref, err := name.ParseReference(s.host + "/team/tool:1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pulled, err := remote.Index(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := pulled.Digest(); err != nil || d.String() != desc.Digest.String() {
+		t.Errorf("pulled %s, %v", d, err)
+	}
+	for _, im := range []image.Image{amd64, arm64} {
+		if _, err := remote.Image(ref.Context().Digest(im.Desc.Digest.String())); err != nil {
+			t.Error(err)
+		}
+	}
+	if last := s.puts[len(s.puts)-1]; last != "/v2/team/tool/manifests/1.2.3" {
+		t.Errorf("the last that was put is %s", last)
+	}
+}
+
 // small is an image of one layer.
 func small(t *testing.T) (*store.Store, image.Image) {
 	t.Helper()

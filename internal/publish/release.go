@@ -24,6 +24,9 @@ func Allow(p *resolve.Project, only string, profile bool) error {
 	var names []string
 	for _, im := range p.Config.Images {
 		names = append(names, im.Title())
+		if im.Index != "" && p.Config.Releases() > 1 && !slices.Contains(names, im.Index) {
+			names = append(names, im.Index)
+		}
 	}
 	switch {
 	case p.Source.Dirty:
@@ -39,15 +42,17 @@ func Allow(p *resolve.Project, only string, profile bool) error {
 	return nil
 }
 
-// Push is one image and where it goes.
+// Push is one image, or index of images, and where it goes.
 type Push struct {
 	Digest digest.Digest
+	Kind   verdict.Kind
 	To     Address
 }
 
 // Pushes are the images of a reproducible verdict: the only one to the address
 // itself, each of several to the address with "-NAME" after its tag. Where only
-// is not empty, just the image of that name, to the address itself.
+// is not empty, just the image of that name, to the address itself. An image
+// that is part of an index goes with that.
 func Pushes(v *verdict.Verdict, to Address, only string) ([]Push, error) {
 	if v.Word != verdict.Reproducible {
 		return nil, v.Refusal("nothing is published")
@@ -55,14 +60,14 @@ func Pushes(v *verdict.Verdict, to Address, only string) ([]Push, error) {
 	var out []Push
 	var names []string
 	for _, a := range v.Artefacts {
-		if a.Kind != verdict.Image {
+		if !a.Kind.IsImage() {
 			continue
 		}
 		_, title, several := strings.Cut(a.Name, "/")
 		names = append(names, title)
 		at := to
 		switch {
-		case only != "" && only != title:
+		case only != "" && only != title, only == "" && a.PartOf != "":
 			continue
 		case only == "" && several:
 			tag, err := name.NewTag(to.String()+"-"+title, name.StrictValidation)
@@ -71,7 +76,7 @@ func Pushes(v *verdict.Verdict, to Address, only string) ([]Push, error) {
 			}
 			at = Address{tag}
 		}
-		out = append(out, Push{a.A, at})
+		out = append(out, Push{a.A, a.Kind, at})
 	}
 	if len(out) == 0 {
 		return nil, fault.Hintf(fmt.Errorf("nothing is published: the project has no image %q", only), "there are: %s", strings.Join(names, ", "))
@@ -92,15 +97,22 @@ func All(ctx context.Context, st *store.Store, v *verdict.Verdict, to Address, o
 		if err != nil {
 			return "", err
 		}
-		img, err := image.Load(ctx, st, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: p.Digest, Size: size})
-		if err != nil {
-			return "", err
-		}
-		n, err := Image(ctx, st, img, p.To, opt)
+		n, err := one(ctx, st, p, size, opt)
 		if err != nil {
 			return "", err
 		}
 		names = append(names, n)
 	}
 	return strings.Join(names, "\n"), nil
+}
+
+func one(ctx context.Context, st *store.Store, p Push, size int64, opt Options) (string, error) {
+	if p.Kind == verdict.Index {
+		return Index(ctx, st, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: p.Digest, Size: size}, p.To, opt)
+	}
+	img, err := image.Load(ctx, st, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: p.Digest, Size: size})
+	if err != nil {
+		return "", err
+	}
+	return Image(ctx, st, img, p.To, opt)
 }

@@ -63,6 +63,20 @@ func TestPushes(t *testing.T) {
 		}
 		return v
 	}
+	// Images of two platforms go with their index.
+	indexed := func(index string, more ...string) *verdict.Verdict {
+		v := reproducible("image/a-amd64", "image/a-arm64")
+		for i := range v.Artefacts {
+			if v.Artefacts[i].Kind == verdict.Image {
+				v.Artefacts[i].PartOf = index
+			}
+		}
+		v.Artefacts = append(v.Artefacts, art(index, verdict.Index))
+		for _, n := range more {
+			v.Artefacts = append(v.Artefacts, art(n, verdict.Image))
+		}
+		return v
+	}
 	to, err := ParseAddress("registry.example.org/team/tool:1.2.3")
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +89,10 @@ func TestPushes(t *testing.T) {
 		{reproducible("image"), "", "image=1.2.3"},
 		{reproducible("image/a", "image/b"), "", "image/a=1.2.3-a image/b=1.2.3-b"},
 		{reproducible("image/a", "image/b"), "b", "image/b=1.2.3"},
+		{indexed("image"), "", "image=1.2.3"},
+		{indexed("image"), "a-arm64", "image/a-arm64=1.2.3"},
+		{indexed("image/a", "image/b"), "", "image/a=1.2.3-a image/b=1.2.3-b"},
+		{indexed("image/a", "image/b"), "a", "image/a=1.2.3"},
 	} {
 		pushes, err := Pushes(c.v, to, c.only)
 		if err != nil {

@@ -137,7 +137,7 @@ func (r *Reference) verdict(ctx context.Context, data []byte) error {
 	r.Verdict = v
 	for _, a := range v.Artefacts {
 		if a.A != "" {
-			r.Items = append(r.Items, Item{Name: a.Name, Digest: a.A, Image: a.Kind == verdict.Image})
+			r.Items = append(r.Items, Item{Name: a.Name, Digest: a.A, Image: a.Kind.IsImage()})
 		}
 	}
 	return nil

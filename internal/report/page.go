@@ -310,7 +310,7 @@ func (p *page) facts(v *verdict.Verdict) {
 	s, in := v.Subject, v.Inputs
 	add(&p.Key, "Image", string(v.Image), "")
 	for _, a := range v.Artefacts { // of several there is none that stands for all
-		if v.Image == "" && a.Kind == verdict.Image && a.Same {
+		if v.Image == "" && a.Kind.IsImage() && a.Same {
 			add(&p.Key, a.Name, string(a.A), "")
 		}
 	}
@@ -333,8 +333,8 @@ func (p *page) facts(v *verdict.Verdict) {
 	if in.Rustc != "" {
 		rust = "Rust " + in.Rustc
 	}
-	if in.Tarballs {
-		rust += ", by its tarballs"
+	if in.RustcFrom != "" {
+		rust += ", " + in.RustcFrom
 	}
 	if in.Toolchain == "" {
 		add(&p.Inputs, "Toolchain", rust, "")

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,13 @@ import (
 	"github.com/craton-co/twice/internal/pypi"
 )
 
-// Pull brings a base image by digest into the store.
+// Pull brings a base image by digest, named as config.Image.Input does, into the
+// store.
 func Pull(ctx context.Context, tools Tools, ref string, offline bool) (image.Image, error) {
-	return baseimage.Pull(ctx, tools.Store, tools.Resolver, ref, baseimage.Options{
-		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}, Offline: offline, Progress: tools.Fetcher.Progress,
+	im := config.ParseInput(ref)
+	system, arch, _ := strings.Cut(cmp.Or(im.Platform, "linux/amd64"), "/")
+	return baseimage.Pull(ctx, tools.Store, tools.Resolver, im.Base, baseimage.Options{
+		Platform: ocispec.Platform{OS: system, Architecture: arch}, Offline: offline, Progress: tools.Fetcher.Progress,
 	})
 }
 

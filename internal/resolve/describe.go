@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/internal/cargo"
+	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/opencontainers/go-digest"
 )
@@ -19,12 +20,14 @@ func (p *Project) Summary() string {
 	if n := len(cargo.GitDependencies(p.CargoLock)); n > 0 {
 		s += fmt.Sprintf(" · %d git repositories", n)
 	}
-	s += " · rust " + p.Lock.Toolchain.Channel
-	if p.Lock.Toolchain.Tree == "" {
-		s += " (by its tarballs)"
+	s += " · rust " + p.RustVersion()
+	if from := p.RustFrom(); from != "" {
+		s += " (" + from + ")"
 	}
 	if def, err := p.Definition(p.Config.Builder.Image); err == nil {
-		s += fmt.Sprintf(" · debian %s (%d packages)", def.Suite, len(def.Locked()))
+		if n, err := p.BuilderPackages(); err == nil {
+			s += fmt.Sprintf(" · debian %s (%d packages)", def.Suite, n)
+		}
 	}
 	if c := p.Lock.CUDA; c != nil && c.String() != "" {
 		s += " · " + c.String()
@@ -41,6 +44,47 @@ func (p *Project) Missing(err error) error {
 	return err
 }
 
+// BuilderPackages is how many Debian packages the builder is made of.
+func (p *Project) BuilderPackages() (int, error) {
+	if p.Config.Builder.ByDigest() {
+		return 0, nil
+	}
+	names, err := p.BuilderLayers()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, name := range append(names, p.Config.Builder.Image) {
+		def, err := p.Definition(name)
+		if err != nil {
+			return 0, err
+		}
+		n += len(def.Locked())
+	}
+	return n, nil
+}
+
+// RustVersion names the toolchain: its channel, or the version of Debian's.
+func (p *Project) RustVersion() string {
+	if p.IsDebian() {
+		if def, err := p.Definition(p.Config.Builder.Image); err == nil {
+			return def.RustVersion()
+		}
+	}
+	return p.Lock.Toolchain.Channel
+}
+
+// RustFrom says what pins the toolchain where the lock has no digest of its files.
+func (p *Project) RustFrom() string {
+	switch {
+	case p.IsDebian():
+		return "debian's"
+	case p.Lock.Toolchain.Tree == "":
+		return "by its tarballs"
+	}
+	return ""
+}
+
 var cflagsRE = regexp.MustCompile(`^((HOST|TARGET)_)?(C|CXX)FLAGS([_-].*)?$`)
 
 // CFlags are the C compiler flags that the project's own Cargo configuration
@@ -55,8 +99,8 @@ func (p *Project) CFlags() map[string]string {
 	return out
 }
 
-// base is a base image by digest.
+// base is a base image by digest, for whatever platform.
 func base(ref string) lock.Base {
-	name, d, _ := strings.Cut(ref, "@")
+	name, d, _ := strings.Cut(config.ParseInput(ref).Base, "@")
 	return lock.Base{Name: name, Digest: digest.Digest(d), Vouched: lock.Unsigned}
 }

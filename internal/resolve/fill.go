@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/rust"
 )
 
 // Defaults of what neither twice.toml nor the workspace says.
@@ -26,11 +28,13 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 	if f.Toolchain.Channel == "" {
 		f.Toolchain.Channel = ws.Toolchain.Channel
 	}
-	for _, c := range ws.Toolchain.Components {
-		if !slices.Contains(f.Toolchain.Components, c) {
-			f.Toolchain.Components = append(f.Toolchain.Components, c)
-		}
+	f.Toolchain.Components = union(f.Toolchain.Components, ws.Toolchain.Components)
+	if ws.Toolchain.Profile == "complete" {
+		return fault.Hint(fmt.Errorf("%s: the profile %q is whatever components a day's toolchain has", ws.Toolchain.File, ws.Toolchain.Profile),
+			"take the profile minimal, and name the components that the build needs")
 	}
+	f.Toolchain.Components = union(f.Toolchain.Components, profileComponents(ws.Toolchain.Profile))
+	f.Toolchain.Targets = union(f.Toolchain.Targets, ws.Toolchain.Targets)
 	defaultBase := DefaultRuntime
 	if p, ok := f.Profiles[profile]; ok && p.Base != "" {
 		defaultBase = p.Base
@@ -40,6 +44,9 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 	}
 	if f.Builder.Image == "" {
 		f.Builder.Image = DefaultBuilder
+		if f.Toolchain.Channel == rust.Debian {
+			f.Builder.Image = DebianBuilder
+		}
 	}
 	if len(f.Builds) == 0 {
 		f.Builds = []config.Build{{}}
@@ -57,6 +64,9 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 		}
 	}
 	names := map[string]bool{}
+	if err := takeApart(f, ws, names); err != nil {
+		return err
+	}
 	for i := range f.Images {
 		if err := fillImage(&f.Images[i], f, defaultBase); err != nil {
 			return err
@@ -76,6 +86,58 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 	return nil
 }
 
+// takeApart makes one image a build of those that name several, and puts the
+// titles of their indexes into names.
+func takeApart(f *config.File, ws *cargo.Workspace, names map[string]bool) error {
+	var all []config.Image
+	for _, im := range f.Images {
+		if len(im.Builds) == 0 {
+			all = append(all, im)
+			continue
+		}
+		title := cmp.Or(im.Name, f.Name, contentName(ws))
+		if names[title] {
+			return fault.Hint(fmt.Errorf("%s: two images are called %q", config.Name, title), "give one of them another name = \"…\"")
+		}
+		names[title] = true
+		for _, name := range im.Builds {
+			b, ok := f.Build(name)
+			if !ok {
+				return fmt.Errorf("%s: there is no build called %q", config.Name, name)
+			}
+			part := im
+			part.Build, part.Builds, part.Index = name, nil, title
+			part.Name = title + "-" + Platform(b.Target).Architecture
+			if slices.ContainsFunc(all, func(x config.Image) bool { return x.Index == title && x.Name == part.Name }) {
+				return fault.Hint(fmt.Errorf("%s: image %s: two of its builds are for %s", config.Name, title, Platform(b.Target).Architecture),
+					"an index has one image for each platform")
+			}
+			all = append(all, part)
+		}
+	}
+	f.Images = all
+	return nil
+}
+
+// union is a with what it lacks of b.
+func union(a, b []string) []string {
+	for _, x := range b {
+		if !slices.Contains(a, x) {
+			a = append(a, x)
+		}
+	}
+	return a
+}
+
+// profileComponents are the components of a profile of rustup beside rustc,
+// cargo and rust-std that a build can see: its documentation is none.
+func profileComponents(profile string) []string {
+	if profile == "default" {
+		return []string{"rustfmt", "clippy"}
+	}
+	return nil
+}
+
 // only keeps the builds of these names, and their images.
 func only(f *config.File, names []string) error {
 	if len(names) == 0 {
@@ -91,7 +153,17 @@ func only(f *config.File, names []string) error {
 		}
 	}
 	f.Builds = slices.DeleteFunc(f.Builds, func(b config.Build) bool { return !slices.Contains(names, b.Name) })
-	f.Images = slices.DeleteFunc(f.Images, func(im config.Image) bool { return !slices.Contains(names, im.Build) })
+	cut := map[string]bool{} // indexes that lack a part
+	f.Images = slices.DeleteFunc(f.Images, func(im config.Image) bool {
+		gone := !slices.Contains(names, im.Build)
+		cut[im.Index] = cut[im.Index] || gone
+		return gone
+	})
+	for i := range f.Images {
+		if cut[f.Images[i].Index] {
+			f.Images[i].Index = ""
+		}
+	}
 	return nil
 }
 
@@ -137,6 +209,16 @@ func fillImage(im *config.Image, f *config.File, base string) error {
 	}
 	if im.Base == "" {
 		im.Base = base
+	}
+	platform := Platform(b.Target)
+	if platform.Architecture != "amd64" {
+		im.Platform = platform.OS + "/" + platform.Architecture
+	}
+	if im.Base != Scratch && !strings.Contains(im.Base, "@") {
+		var err error
+		if im.Base, err = baseFor(im.Base, platform.Architecture); err != nil {
+			return err
+		}
 	}
 	if im.User == "" {
 		im.User = NonRoot

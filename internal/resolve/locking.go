@@ -48,13 +48,17 @@ func (p *Project) answers(data []byte) error {
 		return fault.Hint(fmt.Errorf("%s:%d: is stale: %s", p.LockName(), line, fmt.Sprintf(format, a...)), "run `"+p.lockCommand()+"`")
 	}
 	l := p.Lock
-	if c := p.Config.Toolchain.Channel; c != "" && c != l.Toolchain.Channel {
+	if c := p.Config.Toolchain.Channel; c != "" && !l.Toolchain.Answers(c) {
 		return stale("channel = ", "it locks Rust %s, and the sources ask for %s", l.Toolchain.Channel, c)
 	}
-	if !hasTargets(l.Toolchain, p.targets()) {
-		return stale("components = ", "its toolchain has no rust-std for each of %s", strings.Join(p.targets(), ", "))
+	if !p.IsDebian() && !hasTargets(l.Toolchain, p.stdTargets()) {
+		return stale("components = ", "its toolchain has no rust-std for each of %s", strings.Join(p.stdTargets(), ", "))
 	}
-	for _, name := range p.ImageNames() {
+	names, err := p.ImageNames()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		im, ok := l.Image(name)
 		if !ok {
 			return stale("[[image]]", "it has no image %s", name)
@@ -79,8 +83,12 @@ func (p *Project) answers(data []byte) error {
 }
 
 // ImageNames are the definitions of images/ that the project uses.
-func (p *Project) ImageNames() []string {
-	names := []string{EngineImage}
+func (p *Project) ImageNames() ([]string, error) {
+	names, err := p.BuilderLayers()
+	if err != nil {
+		return nil, err
+	}
+	names = append(names, EngineImage)
 	if !p.Config.Builder.ByDigest() {
 		names = append(names, p.Config.Builder.Image)
 	} else if len(cargo.GitDependencies(p.CargoLock)) > 0 {
@@ -92,7 +100,7 @@ func (p *Project) ImageNames() []string {
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Compact(names), nil
 }
 
 // GitBuilder is the definition that vendoring git dependencies runs in: the
@@ -126,6 +134,26 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 	if err != nil {
 		return nil, "", err
 	}
+	names, err := p.ImageNames()
+	if err != nil {
+		return nil, "", err
+	}
+	for _, name := range names {
+		def, err := images.Load(name)
+		if err != nil {
+			return nil, "", err
+		}
+		l.Images = append(l.Images, lock.Image{Name: name, Definition: def.Identity(), Lock: def.Lock})
+	}
+	for _, ref := range p.Bases() {
+		if b := base(ref); !slices.ContainsFunc(l.Bases, sameBase(b)) {
+			l.Bases = append(l.Bases, b)
+		}
+	}
+	if p.IsDebian() {
+		l.Toolchain, err = p.debianToolchain(l)
+		return l, from, err
+	}
 	channel := p.Config.Toolchain.Channel
 	if means(channel, def) {
 		// A source without a lock leaves the choice to whoever builds it.
@@ -134,7 +162,7 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 	if channel == "" {
 		channel = def.Channel
 	}
-	known, ok, err := knownToolchain(channel, p.Config.Toolchain.Components, p.targets())
+	known, ok, err := knownToolchain(channel, p.Config.Toolchain.Components, p.stdTargets())
 	switch {
 	case err != nil:
 		return nil, "", err
@@ -144,34 +172,24 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 		return nil, "", fault.Hint(fmt.Errorf("the sources ask for Rust %s with %s, and no %s says which bytes that is",
 			channel, strings.Join(append([]string{"rustc"}, p.Config.Toolchain.Components...), ", "), p.LockName()), "run `"+p.lockCommand()+"`, or `dagger call lock`, and commit the file")
 	default:
-		if l.Toolchain, err = Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.targets()); err != nil {
+		if l.Toolchain, err = Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.stdTargets()); err != nil {
 			return nil, "", err
 		}
 		from = "built-in pins, and Rust " + channel + " on first use"
-	}
-	for _, name := range p.ImageNames() {
-		def, err := images.Load(name)
-		if err != nil {
-			return nil, "", err
-		}
-		l.Images = append(l.Images, lock.Image{Name: name, Definition: def.Identity(), Lock: def.Lock})
-	}
-	for _, ref := range p.Bases() {
-		l.Bases = append(l.Bases, base(ref))
 	}
 	return l, from, nil
 }
 
 // Bases are the images by digest that the project starts from: its builder, and
-// what its images are made on. Each is there once.
+// what its images are made on, as config.Image.Input names them. Each is there once.
 func (p *Project) Bases() []string {
 	var refs []string
 	if p.Config.Builder.ByDigest() {
 		refs = append(refs, p.Config.Builder.Image)
 	}
 	for _, im := range p.Config.Images {
-		if strings.Contains(im.Base, "@") && !slices.Contains(refs, im.Base) {
-			refs = append(refs, im.Base)
+		if ref := im.Input(); strings.Contains(ref, "@") && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
 		}
 	}
 	return refs
@@ -207,8 +225,17 @@ func (p *Project) Definition(name string) (images.Definition, error) {
 		return images.Definition{}, fmt.Errorf("the lock has no image %s", name)
 	}
 	def.Lock = im.Lock
-	if name == p.Config.Builder.Image && len(p.Config.Builder.Packages) > 0 {
-		return def.With(images.Extra)
+	if name != p.Config.Builder.Image {
+		return def, nil
 	}
-	return def, nil
+	var groups []string
+	if p.IsDebian() {
+		if groups, err = p.debianGroups(); err != nil {
+			return images.Definition{}, err
+		}
+	}
+	if len(p.Config.Builder.Packages) > 0 {
+		groups = append(groups, images.Extra)
+	}
+	return def.With(groups...)
 }

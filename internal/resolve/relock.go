@@ -12,6 +12,7 @@ import (
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/compose"
+	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/vouch"
@@ -36,15 +37,20 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 	}
 	moves := func(pin string) bool { return slices.Contains(update, pin) || slices.Contains(update, "all") }
 	l := &lock.Lock{Inputs: p.asked, Reviewed: old.Reviewed}
-	if l.Toolchain, err = p.relockToolchain(ctx, tools, old, moves("toolchain")); err != nil {
+	names, err := p.ImageNames()
+	if err != nil {
 		return nil, err
 	}
-	for _, name := range p.ImageNames() {
+	layers, err := p.BuilderLayers()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		pin := "base"
-		switch name {
-		case EngineImage:
+		switch {
+		case name == EngineImage:
 			pin = "engine"
-		case p.GitBuilder():
+		case name == p.GitBuilder(), slices.Contains(layers, name):
 			pin = "builder"
 		}
 		im, err := p.relockImage(ctx, tools, old, name, moves(pin))
@@ -52,6 +58,14 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 			return nil, err
 		}
 		l.Images = append(l.Images, im)
+	}
+	if p.IsDebian() {
+		l.Toolchain, err = p.debianToolchain(l)
+	} else {
+		l.Toolchain, err = p.relockToolchain(ctx, tools, old, moves("toolchain"))
+	}
+	if err != nil {
+		return nil, err
 	}
 	for _, ref := range p.Bases() {
 		pin := "base"
@@ -83,7 +97,7 @@ func (p *Project) relockBase(ctx context.Context, tools Tools, old *lock.Lock, r
 	if i := slices.IndexFunc(old.Bases, sameBase(b)); i >= 0 && !move {
 		return old.Bases[i], nil
 	}
-	signer, err := vouch.Image(ctx, tools.Resolver, ref, vouch.Options{TrustedRoot: vouch.SigstoreRoot})
+	signer, err := vouch.Image(ctx, tools.Resolver, config.ParseInput(ref).Base, vouch.Options{TrustedRoot: vouch.SigstoreRoot})
 	switch {
 	case err == nil:
 		b.Vouched = signer.String()
@@ -124,13 +138,13 @@ func (p *Project) relockToolchain(ctx context.Context, tools Tools, old *lock.Lo
 	if channel == "" {
 		channel = def.Channel
 	}
-	if t := old.Toolchain; !move && t.Channel == channel && hasComponents(t, p.Config.Toolchain.Components) && hasTargets(t, p.targets()) {
+	if t := old.Toolchain; !move && t.Answers(channel) && hasComponents(t, p.Config.Toolchain.Components) && hasTargets(t, p.stdTargets()) {
 		return t, nil
 	}
-	if t, ok, err := knownToolchain(channel, p.Config.Toolchain.Components, p.targets()); err != nil || ok && !move {
+	if t, ok, err := knownToolchain(channel, p.Config.Toolchain.Components, p.stdTargets()); err != nil || ok && !move {
 		return t, err
 	}
-	return Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.targets())
+	return Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.stdTargets())
 }
 
 func (p *Project) relockImage(ctx context.Context, tools Tools, old *lock.Lock, name string, move bool) (lock.Image, error) {

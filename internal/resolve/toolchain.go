@@ -26,16 +26,6 @@ func hasTargets(t lock.Toolchain, targets []string) bool {
 	return true
 }
 
-// targets are what the project's builds compile for, sorted.
-func (p *Project) targets() []string {
-	var all []string
-	for _, b := range p.Config.Builds {
-		all = append(all, b.Target)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
 func hasComponents(t lock.Toolchain, names []string) bool {
 	for _, n := range names {
 		if !slices.ContainsFunc(t.Components, func(c rust.Component) bool { return c.Name == n || c.Name == n+"-preview" }) {

@@ -8,10 +8,17 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 )
 
+// Debian stands, in place of a channel, for the toolchain that a builder image
+// has among its locked packages. It is no channel of the distribution.
+const Debian = "debian"
+
 // IsMoving says whether a channel means another toolchain tomorrow: "stable",
 // "beta", "nightly" without a date, "1.95", which the next patch release moves,
 // and "1.95.0-beta".
 func IsMoving(channel string) bool {
+	if channel == Debian {
+		return false // the packages are locked
+	}
 	name, date := splitChannel(channel)
 	if date != "" {
 		return false

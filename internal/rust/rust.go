@@ -43,6 +43,13 @@ type Pin struct {
 	Tree       digest.Digest // layer.TreeDigest of the installed components; "" until somebody computed it
 }
 
+// Answers tells whether the pin is the channel's: a dated stable channel is
+// pinned under its release.
+func (p Pin) Answers(channel string) bool {
+	name, date := splitChannel(channel)
+	return channel == p.Channel || name == "stable" && date != "" && date == p.Date
+}
+
 // A Component is one tarball of a toolchain.
 type Component struct {
 	Name   string        // as in the manifest: "rustc", "rust-std", "rustfmt-preview"

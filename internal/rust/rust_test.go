@@ -87,6 +87,12 @@ func TestPin(t *testing.T) {
 			t.Errorf("channel of %s is %s", version, got)
 		}
 	}
+	dated := Pin{Channel: "1.95.0", Date: "2026-04-16"}
+	for channel, want := range map[string]bool{"1.95.0": true, "stable-2026-04-16": true, "stable-2026-04-17": false, "stable": false, "1.95": false, "nightly-2026-04-16": false} {
+		if dated.Answers(channel) != want {
+			t.Errorf("the pin answers %s: %v", channel, !want)
+		}
+	}
 	names, err := m.Profile("default")
 	if err != nil || !slices.Contains(names, "rustfmt-preview") {
 		t.Errorf("profile: %q, %v", names, err)

@@ -33,8 +33,8 @@ func (p *page) inputs(v *Verdict) {
 	}
 	if in.Rustc != "" {
 		s := "rust " + clean(in.Rustc)
-		if in.Tarballs {
-			s += " (by its tarballs)"
+		if in.RustcFrom != "" {
+			s += " (" + clean(in.RustcFrom) + ")"
 		}
 		parts = append(parts, s)
 	}

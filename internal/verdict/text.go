@@ -59,7 +59,7 @@ func (p *page) images(v *Verdict) {
 		return
 	}
 	for _, a := range v.Artefacts {
-		if _, name, several := strings.Cut(a.Name, "/"); several && a.Kind == Image && v.Word == Reproducible {
+		if _, name, several := strings.Cut(a.Name, "/"); several && a.Kind.IsImage() && v.Word == Reproducible {
 			p.line("%s%s  %s", label("image"), a.A, clean(name))
 		}
 	}

@@ -80,7 +80,8 @@ type Verdict struct {
 	Subject   Subject    `json:"subject"`
 	Inputs    Inputs     `json:"inputs"`
 	Artefacts []Artefact `json:"artefacts"`
-	// Image is the digest of the image's manifest; empty without an image, on a
+	// Image is the digest of the image's manifest, or of the index where the
+	// images are one; empty without an image, on a
 	// mismatch, and for a project with several: the artefacts have those.
 	Image    digest.Digest `json:"image,omitempty"`
 	Warnings []Warning     `json:"warnings,omitempty"`
@@ -123,7 +124,7 @@ type Subject struct {
 	Dir string `json:"dir,omitempty"`
 	// Packages are those of the workspace, by name.
 	Packages []Package `json:"packages,omitempty"`
-	Triple   string    `json:"triple,omitempty"`
+	Triple   string    `json:"triple,omitempty"` // of several targets all, with a space between them
 	Profile  string    `json:"profile,omitempty"`
 	Features []string  `json:"features,omitempty"`
 	// Builds are the builds that were asked for; none: all.
@@ -149,15 +150,16 @@ type Inputs struct {
 	Rustc          string        `json:"rustc,omitempty"` // "1.95.0", "nightly-2026-04-03"
 	Toolchain      digest.Digest `json:"toolchain,omitempty"`
 	CUDA           string        `json:"cuda,omitempty"` // "cuda 12.9 (wheels)"
-	// Tarballs says that the lock has the hashes of the toolchain's tarballs and
-	// no digest of the installed files: only the tarballs could serve.
-	Tarballs bool          `json:"toolchain_by_tarballs,omitempty"`
-	Builder  digest.Digest `json:"builder,omitempty"`
-	Source   digest.Digest `json:"source,omitempty"`
-	Vendor   digest.Digest `json:"vendor,omitempty"`
-	Runtime  digest.Digest `json:"runtime,omitempty"`
-	Lock     digest.Digest `json:"lock,omitempty"`
-	Plan     digest.Digest `json:"plan,omitempty"`
+	// RustcFrom says what pins the toolchain where that is no digest of its
+	// files: "by its tarballs", whose hashes are all that the lock has; "debian's",
+	// which are among the builder's packages.
+	RustcFrom string        `json:"rustc_from,omitempty"`
+	Builder   digest.Digest `json:"builder,omitempty"`
+	Source    digest.Digest `json:"source,omitempty"`
+	Vendor    digest.Digest `json:"vendor,omitempty"`
+	Runtime   digest.Digest `json:"runtime,omitempty"`
+	Lock      digest.Digest `json:"lock,omitempty"`
+	Plan      digest.Digest `json:"plan,omitempty"`
 }
 
 // Build is one of the two builds, as it was observed to run.
@@ -211,7 +213,12 @@ const (
 	Rlib    Kind = "rlib"
 	Archive Kind = "archive"
 	Image   Kind = "image"
+	Sums    Kind = "sums"  // SHA256SUMS
+	Index   Kind = "index" // of images, one for each platform
 )
+
+// IsImage tells whether it is an image, or an index of some.
+func (k Kind) IsImage() bool { return k == Image || k == Index }
 
 // Artefact is one output of the two builds.
 type Artefact struct {
@@ -219,6 +226,8 @@ type Artefact struct {
 	Kind Kind   `json:"kind"`
 	// Build is the one of the project's builds that made it; empty if there is one.
 	Build string `json:"build,omitempty"`
+	// PartOf is the name of the index that the image is part of.
+	PartOf string `json:"part_of,omitempty"`
 	// A digest is empty, and its size zero, where that side has no such artefact.
 	SizeA int64         `json:"size_a"`
 	SizeB int64         `json:"size_b"`

@@ -86,7 +86,7 @@ func mismatch() *Verdict {
 
 func TestTextOfTarballs(t *testing.T) {
 	v := reproducible()
-	v.Inputs.Toolchain, v.Inputs.Tarballs = "", true
+	v.Inputs.Toolchain, v.Inputs.RustcFrom = "", "by its tarballs"
 	var b bytes.Buffer
 	if err := v.Text(&b, TextOptions{}); err != nil || !strings.Contains(b.String(), " · rust 1.95.0 (by its tarballs) · ") {
 		t.Errorf("%v\n%s", err, b.String())

@@ -66,7 +66,7 @@ func (r *Runner) against(ctx context.Context, ref *reference.Reference, v *verdi
 		if a.A == "" {
 			continue
 		}
-		o := reference.Ours{Name: a.Name, Digest: a.A, Image: a.Kind == verdict.Image}
+		o := reference.Ours{Name: a.Name, Digest: a.A, Image: a.Kind.IsImage()}
 		if x, have := byName[a.Name]; have {
 			o.Open = func(ctx context.Context) (string, error) {
 				if !o.Image {

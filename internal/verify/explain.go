@@ -149,7 +149,7 @@ func newExtra(r *Runner, engine Builder, prep *Prepared, opt Options, v *verdict
 
 // builtBy is the build of the project that left an artefact; -1 if Twice wrote it.
 func (x *extra) builtBy(a verdict.Artefact) int {
-	if a.Kind == verdict.Archive || a.Kind == verdict.Image {
+	if a.Kind == verdict.Archive || a.Kind == verdict.Sums || a.Kind.IsImage() {
 		return -1
 	}
 	if len(x.prep.Plans) == 1 {

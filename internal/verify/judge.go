@@ -16,6 +16,7 @@ import (
 	"github.com/craton-co/twice/internal/artefact"
 	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/compare"
+	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/report"
@@ -39,8 +40,8 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 		Builds: []verdict.Build{a.verdict(), b.verdict()}, Steps: prep.Steps,
 	}
 	v.Settle()
-	if im := slices.DeleteFunc(slices.Clone(list), func(x verdict.Artefact) bool { return x.Kind != verdict.Image }); len(im) == 1 && v.Word == verdict.Reproducible {
-		v.Image = im[0].A
+	if i := slices.IndexFunc(list, func(x verdict.Artefact) bool { return x.Name == artefact.ImageName }); i >= 0 && v.Word == verdict.Reproducible {
+		v.Image = list[i].A
 	}
 	v.Varied, v.NotVaried = axes(opt.Vary, fixed, a.settings, b.settings)
 	if v.Warnings, err = r.warnings(ctx, prep, sides, window); err != nil {
@@ -67,7 +68,7 @@ func (r *Runner) compare(ctx context.Context, prep *Prepared, a, b *side) ([]ver
 	var list []verdict.Artefact
 	found := map[int]*compare.Finding{}
 	for _, x := range a.artefacts {
-		v := verdict.Artefact{Name: x.Name, Kind: x.Kind, Build: x.Build, SizeA: x.Size, A: x.Digest}
+		v := verdict.Artefact{Name: x.Name, Kind: x.Kind, Build: x.Build, PartOf: x.PartOf, SizeA: x.Size, A: x.Digest}
 		if y, ok := other[x.Name]; ok {
 			delete(other, x.Name)
 			v.SizeB, v.B, v.Same = y.Size, y.Digest, x.Digest == y.Digest
@@ -83,7 +84,7 @@ func (r *Runner) compare(ctx context.Context, prep *Prepared, a, b *side) ([]ver
 	}
 	for _, y := range b.artefacts {
 		if _, alone := other[y.Name]; alone {
-			list = append(list, verdict.Artefact{Name: y.Name, Kind: y.Kind, Build: y.Build, SizeB: y.Size, B: y.Digest})
+			list = append(list, verdict.Artefact{Name: y.Name, Kind: y.Kind, Build: y.Build, PartOf: y.PartOf, SizeB: y.Size, B: y.Digest})
 		}
 	}
 	alone(list)
@@ -109,7 +110,7 @@ const keptFindings = 1000
 
 // locate finds where two artefacts differ.
 func (r *Runner) locate(ctx context.Context, x, y artefact.Artefact, dirA, dirB string) (*compare.Finding, error) {
-	if x.Kind == verdict.Image {
+	if x.Kind.IsImage() {
 		var err error
 		if x.Path, err = r.layout(ctx, x, dirA); err != nil {
 			return nil, err
@@ -138,7 +139,7 @@ func (r *Runner) differing(ctx context.Context, v *verdict.Verdict, sides []*sid
 				if x.Name != d.Name {
 					continue
 				}
-				if *at = x.Path; x.Kind == verdict.Image {
+				if *at = x.Path; x.Kind.IsImage() {
 					var err error
 					if *at, err = r.layout(ctx, x, sides[i].dir); err != nil {
 						return nil, err
@@ -183,6 +184,7 @@ func (r *Runner) warnings(ctx context.Context, prep *Prepared, sides []*side, wi
 	if src.EpochFrom == "none" {
 		out = append(out, verdict.Warning{Kind: "epoch", Text: "the sources have no time of their own: SOURCE_DATE_EPOCH is 0; set epoch in twice.toml or commit them to git"})
 	}
+	out = append(out, limits(prep.Project)...)
 	machine, err := scan.Machine()
 	if err != nil {
 		return nil, err
@@ -230,15 +232,25 @@ func (prep *Prepared) subject(opt Options) verdict.Subject {
 	return verdict.Subject{
 		Builds: opt.Resolve.Builds, Packages: packages, Dir: strings.TrimPrefix(path.Clean(p.Source.Dir), "."),
 		Spec: opt.Spec, Name: p.Name(), Version: p.Version(), Commit: p.Source.Commit, Epoch: p.Source.Epoch, EpochFrom: p.Source.EpochFrom,
-		Dirty: p.Source.Dirty, DirtyFiles: p.Source.DirtyFiles, Triple: b.Target, Profile: b.Profile, Features: b.Features,
+		Dirty: p.Source.Dirty, DirtyFiles: p.Source.DirtyFiles, Triple: targetsOf(p.Config.Builds), Profile: b.Profile, Features: b.Features,
 	}
+}
+
+// targetsOf names each target once.
+func targetsOf(builds []config.Build) string {
+	var all []string
+	for _, b := range builds {
+		all = append(all, b.Target)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " ")
 }
 
 func (prep *Prepared) inputs() verdict.Inputs {
 	p, in := prep.Project, prep.Inputs
 	v := verdict.Inputs{
 		Profile: p.Profile, Crates: in.Crates, GitCrates: in.GitCrates, DebianPackages: in.Packages,
-		Rustc: p.Lock.Toolchain.Channel, Toolchain: p.Lock.Toolchain.Tree, Tarballs: p.Lock.Toolchain.Tree == "",
+		Rustc: p.RustVersion(), RustcFrom: p.RustFrom(), Toolchain: p.Lock.Toolchain.Tree,
 		Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest,
 		Lock: p.Lock.Digest(), Plan: prep.planDigest(),
 	}
@@ -249,7 +261,7 @@ func (prep *Prepared) inputs() verdict.Inputs {
 		v.CUDA = c.String()
 	}
 	if len(p.Config.Images) > 0 {
-		if r, ok := in.Runtimes[p.Config.Images[0].Base]; ok {
+		if r, ok := in.Runtimes[p.Config.Images[0].Input()]; ok {
 			v.Runtime = r.Desc.Digest
 		}
 	}
@@ -305,7 +317,7 @@ func (r *Runner) keep(ctx context.Context, engine Builder, prep *Prepared, s *si
 	var sums bytes.Buffer
 	for _, x := range s.artefacts {
 		name := x.Name
-		if x.Kind == verdict.Image {
+		if x.Kind.IsImage() {
 			name = strings.ReplaceAll(x.Name, "/", "-") + ".tar"
 		}
 		to := filepath.Join(dir, filepath.FromSlash(name))
@@ -313,7 +325,7 @@ func (r *Runner) keep(ctx context.Context, engine Builder, prep *Prepared, s *si
 			return err
 		}
 		if err := writeFile(to, x.Kind == verdict.Bin, func(w io.Writer) error {
-			if x.Kind == verdict.Image {
+			if x.Kind.IsImage() {
 				return image.WriteArchive(ctx, r.Tools.Store, x.Image, w, prep.imageName(x.Name))
 			}
 			f, err := os.Open(x.Path)
@@ -326,15 +338,20 @@ func (r *Runner) keep(ctx context.Context, engine Builder, prep *Prepared, s *si
 		}); err != nil {
 			return fmt.Errorf("writing %s: %w", to, err)
 		}
-		if x.Kind != verdict.Image {
+		if !x.Kind.IsImage() {
 			fmt.Fprintf(&sums, "%s  %s\n", x.Digest.Encoded(), name)
 		}
 	}
-	if err := writeFile(filepath.Join(dir, "SHA256SUMS"), false, func(w io.Writer) error {
-		_, err := w.Write(sums.Bytes())
-		return err
-	}); err != nil || r.Release == nil {
-		return err
+	if !prep.Project.Config.Archive.Sums { // else it is an artefact
+		if err := writeFile(filepath.Join(dir, artefact.SumsName), false, func(w io.Writer) error {
+			_, err := w.Write(sums.Bytes())
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	if r.Release == nil {
+		return nil
 	}
 	return r.Release(ctx, r, engine, prep, s.artefacts, dir)
 }

@@ -162,6 +162,16 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
 		GitRepos: in.GitRepos,
 		RustSrc:  slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
+		Tools:    p.Tools(b.Target),
+		OutDir:   p.Config.Archive.OutDir,
+	}
+	if p.IsDebian() {
+		def, err := p.Definition(p.Config.Builder.Image)
+		if err != nil {
+			return nil, err
+		}
+		pl.Sysroot = "/" + def.Rust.Prefix
+		pl.RustSrc = slices.Contains(p.Config.Toolchain.Components, "rust-src")
 	}
 	pl.GitSources = gitSources(p, in)
 	if len(in.GitRepos) > 0 {
@@ -381,6 +391,18 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 			return err
 		}
 		s.artefacts = append(s.artefacts, made...)
+	}
+	indexes, err := artefact.Indexes(ctx, r.Tools, prep.Project, s.artefacts)
+	if err != nil {
+		return err
+	}
+	s.artefacts = append(s.artefacts, indexes...)
+	if prep.Project.Config.Archive.Sums {
+		sums, err := artefact.Sums(ctx, s.dir, s.artefacts)
+		if err != nil {
+			return err
+		}
+		s.artefacts = append(s.artefacts, sums)
 	}
 	s.took = time.Since(s.start)
 	if len(s.artefacts) == 0 {
