@@ -45,11 +45,11 @@ func instructions(text string) []instruction {
 		in.Name, in.Args = strings.ToUpper(strings.TrimSuffix(name, `\`)), rest
 		if in.Name == "RUN" || in.Name == "COPY" {
 			for _, m := range hereRE.FindAllStringSubmatch(in.Args, -1) {
-				start := i + 1
+				start := min(i+1, len(lines)) // a document may have no end, and another follow
 				for i+1 < len(lines) && strings.TrimSpace(lines[i+1]) != m[1] {
 					i++
 				}
-				in.Here = append(in.Here, strings.Join(lines[start:i+1], "\n"))
+				in.Here = append(in.Here, strings.Join(lines[start:max(start, min(i+1, len(lines)))], "\n"))
 				in.At = append(in.At, start+1)
 				i++
 			}

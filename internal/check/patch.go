@@ -192,7 +192,8 @@ func (e *edits) deny() error {
 			lines[n-1] += "\n"
 		}
 		lines, ok := insertRows(lines, e.s.deny.Root, rows, array)
-		if !ok {
+		// A file can be laid out in more ways than are known here.
+		if _, err := tomldoc.Parse(name, []byte(strings.Join(lines, ""))); !ok || err != nil {
 			e.left = append(e.left, name+": add to sources.allow-git: "+strings.TrimSpace(strings.Join(rows, "")))
 			return nil
 		}

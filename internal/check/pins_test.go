@@ -156,3 +156,31 @@ func TestPinTable(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Rows go where they can; where a file is laid out in another way, nothing is
+// written, and it is said.
+func TestRowsAreInserted(t *testing.T) {
+	const row = "  # RFC 1. Remove when done.\n  \"https://x/a\",\n"
+	for deny, want := range map[string]string{
+		"":                                   "[sources]\nunknown-registry = \"deny\"\nunknown-git = \"deny\"\nallow-git = [\n" + row + "]\n",
+		"[licenses]\na = 1":                  "[licenses]\na = 1\n\n[sources]\nallow-git = [\n" + row + "]\n",
+		"[sources]\nx = 1\n":                 "[sources]\nallow-git = [\n" + row + "]\nx = 1\n",
+		"[sources]\nallow-git = []\nx = 1\n": "[sources]\nallow-git = [\n" + row + "]\nx = 1\n",
+		"[sources]\nallow-git = [\n \"u\" # c\n]": "[sources]\nallow-git = [\n \"u\", # c\n" + row + "]\n",
+		"[sources]\nallow-git = [\"u\"]\n":        "",
+		"[sources]\nallow-git = [\n\"u\"\n,]\n":   "",
+	} {
+		s := pinSubject(t, "[dependencies]\n# RFC 1. Remove when done.\na = { git = \"https://x/a.git\", rev = \"SHA\" }\n", deny)
+		s.fsys = fstest.MapFS{"deny.toml": {Data: []byte(deny)}}
+		e := &edits{s: s, now: map[string][]byte{}}
+		if err := e.deny(); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, string(e.now["deny.toml"])); d != "" {
+			t.Errorf("%q\n%s", deny, d)
+		}
+		if (want == "") != (len(e.left) == 1) {
+			t.Errorf("%q: left %q", deny, e.left)
+		}
+	}
+}

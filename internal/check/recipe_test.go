@@ -75,6 +75,7 @@ FROM build AS next
 FROM scratch
 FROM alpine@sha256:x
 `, "8 cargo build --release unlocked releases\n10 cargo install --locked x releases\n13 cargo b unlocked\n3 image rust:1\n17 image alpine@sha256:x\n2 BASE=rust:1\n4 A=1\n4 B=2 3\n5 C=4\n"},
+		{"here-documents without an end", "Dockerfile", "FROM scratch\nRUN <<A <<B\ncargo b\n", "3 cargo b unlocked\n"},
 		{"GitHub", ".github/workflows/a.yml", `on: push
 env:
   CARGO_INCREMENTAL: 1
