@@ -144,6 +144,8 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"serve-git":      cmdServeGit(map[string]*httptest.Server{}),
 			"serve-image":    cmdServeImage(map[*testscript.TestScript]*httptest.Server{}),
 			"buildkitd":      cmdBuildkitd,
+			"buildx":         cmdBuildx,
+			"layout-digests": cmdLayoutDigests,
 			"peer":           cmdPeer,
 			"browse":         cmdBrowse,
 			"run-image":      cmdRunImage,
@@ -156,6 +158,9 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"serve-dist":     cmdServeDist,
 			"serve-musl":     cmdServeMusl,
 			"without-tree":   cmdWithoutTree,
+			"env-from": func(ts *testscript.TestScript, neg bool, args []string) {
+				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+			},
 			"image-digest": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Setenv("IMAGE", strings.TrimSpace(ts.ReadFile(args[0])))
 			},

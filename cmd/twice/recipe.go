@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
-	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/recipe"
 	"github.com/craton-co/twice/internal/resolve"
@@ -32,45 +30,25 @@ For a Windows target with MSVC it is a PowerShell script, and best effort.`,
 	src.add(cmd)
 	cmd.Flags().StringVar(&target, "target", "", "another target than the build's")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := g.newProgress()
-		if err != nil {
-			return err
-		}
-		tools, err := g.tools(cmd.Context(), p)
-		if err != nil {
-			return err
-		}
-		p.Start("recipe")
-		defer p.pause(false)
-		proj, err := resolve.Open(cmd.Context(), tools, spec(args), src.options(g))
-		if err != nil {
-			return err
-		}
-		defer proj.Close()
-		if err := proj.UseLock(cmd.Context(), tools); err != nil {
-			return err
-		}
-		if n := len(proj.Config.Builds); n > 1 {
-			var names []string
-			for _, b := range proj.Config.Builds {
-				names = append(names, b.Name)
+		return withLocked(cmd.Context(), g, "recipe", spec(args), src.options(g), func(proj *resolve.Project) error {
+			b, err := onlyBuild(proj, "a recipe")
+			if err != nil {
+				return err
 			}
-			return fault.Hintf(fmt.Errorf("there are %d builds, and a recipe is of one", n), "pass --build with one of: %s", strings.Join(names, ", "))
-		}
-		b := proj.Config.Builds[0]
-		if target != "" {
-			b.Target = target
-		}
-		pl, err := verify.NewPlan(proj, &inputs.Set{}, b)
-		if err != nil {
+			if target != "" {
+				b.Target = target
+			}
+			pl, err := verify.NewPlan(proj, &inputs.Set{}, b)
+			if err != nil {
+				return err
+			}
+			r, err := recipe.New(proj, pl)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), r.Text())
 			return err
-		}
-		r, err := recipe.New(proj, pl)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprint(cmd.OutOrStdout(), r.Text())
-		return err
+		})
 	}
 	return cmd
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/linkage"
+	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/verdict"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -188,6 +189,37 @@ func (b Build) copyInto(t *layer.Tree, from, to string) error {
 		return fmt.Errorf("%s: the workspace has no %s to put into the image", config.Name, from)
 	}
 	return nil
+}
+
+// PlanImages are the images of a build as stages of a Dockerfile, for those who
+// write images with an engine. What a single one is made on is called "runtime".
+func PlanImages(p *resolve.Project, c config.Build) []plan.Image {
+	b := Build{Project: p, Config: c}
+	var list []plan.Image
+	for _, im := range p.Config.Images {
+		if im.Build != c.Name {
+			continue
+		}
+		x := plan.Image{Stage: "image", Base: "runtime", BaseOf: im.Base, BinDir: resolve.BinDir, Config: b.imageConfig(im)}
+		if im.Base == resolve.Scratch {
+			x.Base = im.Base
+		}
+		for _, from := range slices.Sorted(maps.Keys(im.Files)) {
+			x.Files = append(x.Files, plan.ImageFile{From: from, To: im.Files[from]})
+		}
+		list = append(list, x)
+	}
+	if len(list) < 2 {
+		return list
+	}
+	for i, im := range slices.DeleteFunc(slices.Clone(p.Config.Images), func(im config.Image) bool { return im.Build != c.Name }) {
+		suffix := "-" + strings.ToLower(im.Title())
+		list[i].Stage += suffix
+		if list[i].Base != resolve.Scratch {
+			list[i].Base += suffix
+		}
+	}
+	return list
 }
 
 func (b Build) imageConfig(im config.Image) image.Config {

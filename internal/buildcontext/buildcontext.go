@@ -27,22 +27,27 @@ import (
 )
 
 // Dockerfile is the text of the context's Dockerfile for one side.
-func Dockerfile(pl *plan.Plan, side plan.Side, set *inputs.Set) string {
+func Dockerfile(pl *plan.Plan, side plan.Side, set *inputs.Set, images ...plan.Image) string {
 	layers := map[string][]string{}
 	for name, im := range set.Images() {
 		for _, l := range im.Manifest.Layers {
 			layers[name] = append(layers[name], image.BlobPath(l.Digest))
 		}
 	}
-	return pl.ContextDockerfile(side, layers)
+	for _, im := range images {
+		for _, l := range set.Runtimes[im.BaseOf].Manifest.Layers {
+			layers[im.Base] = append(layers[im.Base], image.BlobPath(l.Digest))
+		}
+	}
+	return pl.ContextDockerfile(side, layers, images...)
 }
 
 // Write writes the context of one plan into dir, which is made or must be empty.
-func Write(ctx context.Context, st *store.Store, dir string, pl *plan.Plan, side plan.Side, set *inputs.Set) error {
+func Write(ctx context.Context, st *store.Store, dir string, pl *plan.Plan, side plan.Side, set *inputs.Set, images ...plan.Image) error {
 	if err := set.WriteLayout(ctx, st, dir); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(Dockerfile(pl, side, set)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(Dockerfile(pl, side, set, images...)), 0o644); err != nil {
 		return fmt.Errorf("writing the build context: %w", err)
 	}
 	return nil

@@ -131,6 +131,19 @@ func checkTree(ctx context.Context, tools resolve.Tools, l *lock.Lock, d cargo.G
 	return nil
 }
 
+// GitRepos are the repositories of a project's git dependencies, without the
+// submodules that only the commits name.
+func GitRepos(p *resolve.Project) []plan.GitRepo {
+	var out []plan.GitRepo
+	for _, d := range cargo.GitDependencies(p.CargoLock) {
+		r := plan.GitRepo{URL: d.URL, Folder: folderOf(d.URL)}
+		if !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // folderOf names a repository's folder after its URL.
 func folderOf(url string) string {
 	base := strings.TrimSuffix(path.Base(strings.TrimRight(url, "/")), ".git")

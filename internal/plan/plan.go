@@ -46,6 +46,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -123,14 +124,51 @@ func (p *Plan) Digest() digest.Digest {
 	return digest.FromString(p.body(sideOf(p, canonical), canonicalNames(p.Inputs)))
 }
 
-// names says how the body refers to each input.
-type names struct{ builder, source, vendor, git, gitBuilder string }
-
-func canonicalNames(in Inputs) names {
-	return names{in.Builder.String(), in.Source.String(), in.Vendor.String(), in.Git.String(), in.GitBuilder.String()}
+// names says how the body refers to each input, and to the commit's time.
+type names struct {
+	builder, source, vendor, git, gitBuilder string
+	commit                                   bool // the time is a build argument
 }
 
-func contextNames() names { return names{"builder", "source", "vendor", "git", "gitbuilder"} }
+// time is a time of the plan, which is in the argument if there is one.
+func (n names) time(t int64) string {
+	if n.commit {
+		return "$" + epochArg
+	}
+	return strconv.FormatInt(t, 10)
+}
+
+// jobs is cargo's number of jobs; who builds from a committed file is asked for none.
+func (n names) jobs(j int) string {
+	if n.commit {
+		return "$(nproc)"
+	}
+	return strconv.Itoa(j)
+}
+
+// args declares the argument in a stage.
+func (n names) args() string {
+	if n.commit {
+		return "ARG " + epochArg + "\n"
+	}
+	return ""
+}
+
+// env starts a step's shell with an empty environment.
+func (n names) env() string {
+	if n.commit {
+		return "env -i " + epochArg + `="$` + epochArg + `"`
+	}
+	return "env -i"
+}
+
+const epochArg = "SOURCE_DATE_EPOCH"
+
+func canonicalNames(in Inputs) names {
+	return names{in.Builder.String(), in.Source.String(), in.Vendor.String(), in.Git.String(), in.GitBuilder.String(), false}
+}
+
+func contextNames() names { return names{"builder", "source", "vendor", "git", "gitbuilder", false} }
 
 // Contexts are the names under which an engine must know the inputs.
 func (p *Plan) Contexts() map[string]digest.Digest {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/craton-co/twice/internal/image"
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 )
@@ -148,20 +149,59 @@ func TestGolden(t *testing.T) {
 			if c.layers != nil {
 				got = c.plan.ContextDockerfile(c.side, c.layers)
 			}
-			file := filepath.Join("testdata", c.name+".Dockerfile")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got); d != "" {
-				t.Errorf("-want +got:\n%s", d)
-			}
+			golden(t, c.name, got)
 		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".Dockerfile")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// Images come after what runs, and change nothing in it.
+func TestImages(t *testing.T) {
+	p, side := withGit(), Side{Name: "A", Jobs: 2}
+	im := Image{
+		Stage: "image", Base: "runtime", BaseOf: "runtime-cc", BinDir: "/usr/bin", Files: []ImageFile{{"it's", "/usr/share/demo"}},
+		Config: image.Config{
+			User: "65532:65532", WorkingDir: "/a b", Env: []string{`A="$x" \y`}, Labels: map[string]string{"l": "it's $PATH"},
+			ExposedPorts: []string{"80/tcp"}, Entrypoint: []string{"/usr/bin/demo", `"`}, Cmd: []string{},
+		},
+	}
+	if err := im.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(p.Dockerfile(side, im), p.Dockerfile(side)) {
+		t.Error("an image changes what stands before it")
+	}
+	golden(t, "image", p.Dockerfile(side, im))
+	text := p.CommitDockerfile("twice plan --to-commit", []Image{im})
+	golden(t, "commit", text)
+	for _, word := range []string{"1700000000", "sha256:0", "sha256:4"} {
+		if strings.Contains(text, word) {
+			t.Errorf("%s is in a file to commit", word)
+		}
+	}
+	layers := map[string][]string{"builder": {"b"}, "source": {"s"}, "vendor": {"v"}, "git": {"g"}, "gitbuilder": {"gb"}, "runtime": {"r1", "r2"}}
+	if c := p.ContextDockerfile(side, layers, im); !strings.Contains(c, "\nFROM scratch AS runtime\nADD r1 /\nADD r2 /\n") {
+		t.Errorf("no runtime in\n%s", c)
+	}
+	im.Config.Labels["l"] = "a\nRUN id"
+	if im.Check() == nil {
+		t.Error("a label with a line break is not refused")
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // Dockerfile renders the plan for one side, for engines that know the inputs
-// by name (BuildKit's and buildx's named contexts).
-func (p *Plan) Dockerfile(s Side) string {
+// by name (BuildKit's and buildx's named contexts), and after it the images.
+func (p *Plan) Dockerfile(s Side, images ...Image) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s, side %s. Written by twice; plan %s\n", p.Name, s.Name, p.Digest())
 	for _, c := range slices.Sorted(maps.Keys(p.Contexts())) {
@@ -20,25 +20,41 @@ func (p *Plan) Dockerfile(s Side) string {
 	}
 	b.WriteByte('\n')
 	b.WriteString(p.body(sideOf(p, s), contextNames()))
+	for _, im := range images {
+		p.imageStage(&b, im, contextNames())
+	}
 	return b.String()
 }
 
 // ContextDockerfile renders the plan for engines that know no named contexts:
 // Dagger's Directory.DockerBuild, docker build. layers are the tar files of
 // each input in the build context, lowest first; they are unpacked in stages of
-// the inputs' names, and what runs after that is the same text.
-func (p *Plan) ContextDockerfile(s Side, layers map[string][]string) string {
+// the inputs' names, and what runs after that is the same text. What an image is
+// made on is an input as well.
+func (p *Plan) ContextDockerfile(s Side, layers map[string][]string, images ...Image) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s, side %s. Written by twice; plan %s\n\n", p.Name, s.Name, p.Digest())
 	contexts := p.Contexts()
+	for _, im := range images {
+		if _, ok := layers[im.Base]; ok {
+			contexts[im.Base] = ""
+		}
+	}
 	for _, c := range slices.Sorted(maps.Keys(contexts)) {
-		fmt.Fprintf(&b, "# %s\nFROM scratch AS %s\n", contexts[c], c)
+		what := contexts[c].String()
+		if what == "" {
+			what = "what the image is made on; as a named context its layers stay as they are"
+		}
+		fmt.Fprintf(&b, "# %s\nFROM scratch AS %s\n", what, c)
 		for _, l := range layers[c] {
 			fmt.Fprintf(&b, "ADD %s /\n", l)
 		}
 		b.WriteByte('\n')
 	}
 	b.WriteString(p.body(sideOf(p, s), contextNames()))
+	for _, im := range images {
+		p.imageStage(&b, im, contextNames())
+	}
 	return b.String()
 }
 
@@ -50,11 +66,11 @@ func (p *Plan) body(s sideText, n names) string {
 		p.gitStage(&b, s, n)
 		vendor = mount("gitvendor", "/vendor", "/in/vendor")
 	}
-	fmt.Fprintf(&b, "FROM %s AS build\n", n.builder)
-	fmt.Fprintf(&b, "RUN --network=none \\\n    %s \\\n    %s \\\n    env -i /bin/sh -eu <<'END'\n",
-		mount(n.source, "", "/in/source"), vendor)
-	p.sideScript(&b, s)
-	p.buildScript(&b)
+	fmt.Fprintf(&b, "FROM %s AS build\n%s", n.builder, n.args())
+	fmt.Fprintf(&b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s /bin/sh -eu <<'END'\n",
+		mount(n.source, "", "/in/source"), vendor, n.env())
+	p.sideScript(&b, s, n)
+	p.buildScript(&b, n)
 	b.WriteString("END\n\n")
 	b.WriteString("FROM scratch AS out\nCOPY --from=build /out /\n")
 	return b.String()
@@ -71,9 +87,9 @@ func mount(from, source, target string) string {
 // gitStage vendors the crates of git repositories: cargo resolves workspace
 // inheritance and path dependencies as it does anywhere else, offline.
 func (p *Plan) gitStage(b *strings.Builder, s sideText, n names) {
-	fmt.Fprintf(b, "FROM %s AS gitvendor\n", n.gitBuilder)
-	fmt.Fprintf(b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s \\\n    env -i /bin/sh -eu <<'END'\n",
-		mount(n.source, "", "/in/source"), mount(n.vendor, "", "/in/vendor"), mount(n.git, "", "/in/git"))
+	fmt.Fprintf(b, "FROM %s AS gitvendor\n%s", n.gitBuilder, n.args())
+	fmt.Fprintf(b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s \\\n    %s /bin/sh -eu <<'END'\n",
+		mount(n.source, "", "/in/source"), mount(n.vendor, "", "/in/vendor"), mount(n.git, "", "/in/git"), n.env())
 	if s.Run != "" { // each side vendors for itself
 		fmt.Fprintf(b, "# Side %s%s\n", s.Name, runComment(s.Run))
 	}
@@ -100,7 +116,7 @@ TOML
 	b.WriteString("cargo vendor --locked --versioned-dirs --respect-source-config /vendor/" + IndexDir + " > /tmp/sources.toml\n")
 	// cargo names the git sources it replaced; their replacement is ours.
 	b.WriteString("sed -n '/^\\[source\\.\"git+/,/^$/p' /tmp/sources.toml | sed 's/^replace-with = .*/replace-with = \"twice\"/' > /vendor/git-sources.toml\n")
-	fmt.Fprintf(b, "find /vendor -exec touch -h -d @%d {} +\n", p.Epoch)
+	fmt.Fprintf(b, "find /vendor -exec touch -h -d @%s {} +\n", n.time(p.Epoch))
 	b.WriteString("END\n\n")
 }
 
@@ -109,10 +125,10 @@ TOML
 var IndexDir = cargo.IndexDir("")
 
 // sideScript sets what may not matter.
-func (p *Plan) sideScript(b *strings.Builder, s sideText) {
+func (p *Plan) sideScript(b *strings.Builder, s sideText, n names) {
 	fmt.Fprintf(b, "# What may not matter, on side %s%s\n", s.Name, runComment(s.Run))
 	fmt.Fprintf(b, "src=%s cargo_home=%s home=%s user=%s uid=%d\n", s.Source, s.CargoHome, s.Home, s.User, s.UID)
-	fmt.Fprintf(b, "lang=%s lc_all=%s tz='%s' umask=%s jobs=%d mtime=%d\n", s.Lang, s.LCAll, s.TZ, s.Umask, s.Settings.Jobs, s.Mtime)
+	fmt.Fprintf(b, "lang=%s lc_all=%s tz='%s' umask=%s jobs=%s mtime=%s\n", s.Lang, s.LCAll, s.TZ, s.Umask, n.jobs(s.Settings.Jobs), n.time(s.Mtime))
 	fmt.Fprintf(b, "path=%s extra=%s prefix='%s'\n", s.Path, s.Extra, kernelPrefix(s.Kernel26))
 	if s.FewerCPUs {
 		b.WriteString(fewerCPUs)
@@ -149,7 +165,7 @@ func runComment(run string) string {
 }
 
 // buildScript is the plan itself, the same text on every side.
-func (p *Plan) buildScript(b *strings.Builder) {
+func (p *Plan) buildScript(b *strings.Builder, n names) {
 	fmt.Fprintf(b, "# The plan\n")
 	b.WriteString(`export PATH=` + standardPath + `
 umask 022
@@ -201,7 +217,7 @@ func (p *Plan) runCargo(b *strings.Builder, args string) {
 	b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups --no-new-privs $prefix env -i $extra \\\n")
 	b.WriteString("    PATH=\"$path\" HOME=\"$home\" USER=\"$user\" LOGNAME=\"$user\" LANG=\"$lang\" LC_ALL=\"$lc_all\" TZ=\"$tz\" \\\n")
 	b.WriteString("    CARGO_HOME=\"$cargo_home\" CARGO_TARGET_DIR=\"$src" + slashed(p.Dir) + "/target\" RUSTC_WRAPPER=\"$cargo_home/rustc\" \\\n")
-	fmt.Fprintf(b, "    CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true SOURCE_DATE_EPOCH=%d \\\n", p.Epoch)
+	fmt.Fprintf(b, "    CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true SOURCE_DATE_EPOCH=%s \\\n", n.time(p.Epoch))
 	for _, e := range p.BuildEnv() {
 		fmt.Fprintf(b, "    %s \\\n", e)
 	}

@@ -223,6 +223,11 @@ func fillImage(im *config.Image, f *config.File, base string) error {
 	if im.User == "" {
 		im.User = NonRoot
 	}
+	for i, port := range im.Expose {
+		if !strings.Contains(port, "/") {
+			im.Expose[i] = port + "/tcp" // as every tool writes it
+		}
+	}
 	if len(im.Entrypoint) == 0 {
 		if len(b.Bins) == 0 {
 			return fault.Hint(fmt.Errorf("%s: the image of %s has no binary to start", config.Name, b.Name), "remove the [[image]] table, or name the entrypoint")
