@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/craton-co/twice/images"
@@ -144,17 +146,23 @@ func (b *builder) Build(ctx context.Context, job verify.Job) error {
 		Out: job.Out, Hostname: job.Side.Settings(job.Plan).HostName,
 	}, status)
 	<-forwarded
-	return b.explain(err)
+	return b.explain(err, job.Plan)
 }
 
+// wantsGit is what a build script that found no git or no repository prints.
+var wantsGit = regexp.MustCompile(`(?i)\bgit\b`)
+
 // explain adds the last lines of a failed step, if the display doesn't show them.
-func (b *builder) explain(err error) error {
+func (b *builder) explain(err error, p *plan.Plan) error {
 	var step *engine.StepError
 	if !errors.As(err, &step) {
 		return err
 	}
 	if b.progress.mode == engine.Quiet || b.over {
 		err = &outputError{err, step.Tail(20)}
+	}
+	if !p.AsksGit && slices.ContainsFunc(step.Tail(20), wantsGit.MatchString) {
+		return fault.Hint(err, "a build script may want git, which builds don't see: git = true in twice.toml gives them it, with the commit and its tags")
 	}
 	return fault.Hint(err, "the step's last lines are above; `twice plan` shows what ran")
 }

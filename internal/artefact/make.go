@@ -200,7 +200,7 @@ func PlanImages(p *resolve.Project, c config.Build) []plan.Image {
 		if im.Build != c.Name {
 			continue
 		}
-		x := plan.Image{Stage: "image", Base: "runtime", BaseOf: im.Base, BinDir: resolve.BinDir, Config: b.imageConfig(im)}
+		x := plan.Image{Stage: "image", Base: "runtime", BaseOf: im.Input(), BinDir: resolve.BinDir, Config: b.imageConfig(im)}
 		if im.Base == resolve.Scratch {
 			x.Base = im.Base
 		}

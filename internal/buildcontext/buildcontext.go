@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/inputs"
@@ -55,4 +56,6 @@ func Write(ctx context.Context, st *store.Store, dir string, pl *plan.Plan, side
 
 // Sources are the blobs of the sources: what has to be added to a layout of
 // what is locked.
-func Sources(set *inputs.Set) []ocispec.Descriptor { return set.Source.Manifest.Layers }
+func Sources(set *inputs.Set) []ocispec.Descriptor {
+	return slices.Concat(set.Source.Manifest.Layers, set.Repository.Manifest.Layers)
+}

@@ -7,6 +7,7 @@
 //
 //	name  = "ripgrep"             # the sources lie in /build/<name>; default: each build's name
 //	epoch = 1763769600            # seconds since 1970, for a directory without git
+//	git   = true                  # build scripts get git and a repository of this one commit and its tags
 //
 //	[toolchain]
 //	channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages
@@ -84,7 +85,9 @@ type File struct {
 	Name string `toml:"name,omitempty" json:"name,omitempty"`
 	// Epoch is the time of every file written, in seconds since 1970, for
 	// sources that have no time of their own. Nil: not said.
-	Epoch     *int64    `toml:"epoch,omitempty" json:"epoch,omitempty"`
+	Epoch *int64 `toml:"epoch,omitempty" json:"epoch,omitempty"`
+	// Git has the build see git, and a repository of the commit that is built.
+	Git       bool      `toml:"git,omitempty" json:"git,omitempty"`
 	Toolchain Toolchain `toml:"toolchain,omitempty" json:"toolchain"`
 	Builder   Builder   `toml:"builder,omitempty" json:"builder"`
 	CUDA      *CUDA     `toml:"cuda,omitempty" json:"cuda,omitempty"`

@@ -11,6 +11,7 @@ import (
 // texts.
 const Reference = `  name  = "ripgrep"             # the sources lie in /build/<name>; default: each build's name
   epoch = 1763769600            # seconds since 1970, for a directory without git
+  git   = true                  # build scripts get git and a repository of this one commit and its tags
 
   [toolchain]
   channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages

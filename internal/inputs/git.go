@@ -21,9 +21,6 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// gitGroup is the builder's group of packages that only vendoring has.
-const gitGroup = "git"
-
 // git composes what a project with git dependencies needs besides: a builder
 // with git in it, and repositories that hold the locked commits.
 func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project, toolchain ...compose.Input) error {
@@ -35,7 +32,7 @@ func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project
 	if err != nil {
 		return err
 	}
-	if def, err = def.With(gitGroup); err != nil {
+	if def, err = def.With(resolve.GitGroup); err != nil {
 		return err
 	}
 	if set.GitBuilder, err = compose.Builder(ctx, tools.Store, def, nil, toolchain...); err != nil {

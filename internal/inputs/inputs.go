@@ -29,6 +29,9 @@ type Set struct {
 	Vendor   image.Image
 	Runtimes map[string]image.Image // by config.Image.Input
 
+	// Of a project whose builds ask git: .git with the one commit that is built.
+	Repository image.Image
+
 	// Of a project with git dependencies.
 	GitBuilder image.Image
 	Git        image.Image
@@ -63,7 +66,7 @@ func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 			return nil, err
 		}
 		if name == p.GitBuilder() && len(cargo.GitDependencies(p.CargoLock)) > 0 {
-			if def, err = def.With(gitGroup); err != nil {
+			if def, err = def.With(resolve.GitGroup); err != nil {
 				return nil, err
 			}
 		}
@@ -117,6 +120,16 @@ func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.P
 	var err error
 	if set.Source, err = compose.Scratch(ctx, tools.Store, p.Source.Tree, layer.Zstd); err != nil {
 		return fmt.Errorf("composing the source layer: %w", err)
+	}
+	if p.Config.Git {
+		repo, done, err := p.Source.RepositoryTree(ctx)
+		if err != nil {
+			return err
+		}
+		defer done.Close()
+		if set.Repository, err = compose.Scratch(ctx, tools.Store, repo, layer.Zstd); err != nil {
+			return fmt.Errorf("composing the repository's layer: %w", err)
+		}
 	}
 	set.Crates, set.GitCrates = len(p.CargoLock.Crates()), 0
 	for _, d := range cargo.GitDependencies(p.CargoLock) {

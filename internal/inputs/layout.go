@@ -30,15 +30,17 @@ func (s *Set) Contexts() map[string]ocispec.Descriptor {
 	if len(s.GitRepos) > 0 {
 		c["git"], c["gitbuilder"] = s.Git.Desc, s.GitBuilder.Desc
 	}
+	if s.Repository.Desc.Digest != "" {
+		c["repository"] = s.Repository.Desc
+	}
 	return c
 }
 
 // images are the images of the set by the name of the input, those left out
 // that are not composed yet.
 func (s *Set) images() map[string]*image.Image {
-	all := map[string]*image.Image{"builder": &s.Builder, "source": &s.Source, "vendor": &s.Vendor}
-	if len(s.GitRepos) > 0 {
-		all["git"], all["gitbuilder"] = &s.Git, &s.GitBuilder
+	all := map[string]*image.Image{
+		"builder": &s.Builder, "source": &s.Source, "vendor": &s.Vendor, "git": &s.Git, "gitbuilder": &s.GitBuilder, "repository": &s.Repository,
 	}
 	for name, im := range s.Runtimes {
 		all[runtimePrefix+name] = &im
@@ -160,6 +162,8 @@ func (s *Set) add(ctx context.Context, l imported, d ocispec.Descriptor) error {
 		s.Vendor = im
 	case "gitbuilder":
 		s.GitBuilder = im
+	case "repository":
+		s.Repository = im
 	case "git":
 		s.Git = im
 		if err := json.Unmarshal([]byte(repos), &s.GitRepos); err != nil {

@@ -28,11 +28,12 @@ type settings struct {
 	Toolchain *config.Toolchain `json:"toolchain,omitempty"`
 	// Targets that need more than the builder has.
 	Targets []string `json:"targets,omitempty"`
+	Git     bool     `json:"git,omitempty"`
 }
 
 // NewRequest is the request of a locked project.
 func NewRequest(p *resolve.Project) (Request, error) {
-	s := settings{Builder: p.Config.Builder, Bases: []string{}}
+	s := settings{Builder: p.Config.Builder, Bases: []string{}, Git: p.Config.Git}
 	for _, im := range p.Config.Images {
 		s.Bases = append(s.Bases, im.Input())
 	}
@@ -64,7 +65,7 @@ func (r Request) Project() (*resolve.Project, error) {
 	if err := json.Unmarshal([]byte(r.Settings), &s); err != nil {
 		return nil, fmt.Errorf("parsing settings: %w", err)
 	}
-	p := &resolve.Project{Config: &config.File{Builder: s.Builder}, CargoLockText: r.CargoLock}
+	p := &resolve.Project{Config: &config.File{Builder: s.Builder, Git: s.Git}, CargoLockText: r.CargoLock}
 	for _, b := range s.Bases {
 		p.Config.Images = append(p.Config.Images, config.ParseInput(b))
 	}

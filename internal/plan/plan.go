@@ -9,6 +9,9 @@
 // git dependencies there are two more: git (repositories at the locked
 // commits) and gitbuilder (the builder with git in it).
 //
+// A build that asks git has repository, .git with the one commit that is
+// built, and git in its builder.
+//
 // # What identifies it
 //
 // Digest covers the body with the inputs' digests in the place of their
@@ -53,12 +56,14 @@ import (
 )
 
 // Inputs are the digests of the OCI manifests that a plan's stages start
-// from. Git and GitBuilder are empty for a project without git dependencies.
+// from. Git and GitBuilder are empty for a project without git dependencies,
+// Repository for one whose builds don't ask git.
 type Inputs struct {
 	Builder    digest.Digest `json:"builder"`
 	Source     digest.Digest `json:"source"`
 	Vendor     digest.Digest `json:"vendor"`
 	Git        digest.Digest `json:"git,omitempty"`
+	Repository digest.Digest `json:"repository,omitempty"`
 	GitBuilder digest.Digest `json:"git_builder,omitempty"`
 }
 
@@ -85,6 +90,7 @@ type Plan struct {
 	GitRepos          []GitRepo
 	GitSources        []GitSource // set where they can't be vendored into one folder
 	Tree              bool        // see AskTree
+	AsksGit           bool        // the build sees git, and a repository of the commit
 	Inputs            Inputs
 }
 
@@ -126,8 +132,8 @@ func (p *Plan) Digest() digest.Digest {
 
 // names says how the body refers to each input, and to the commit's time.
 type names struct {
-	builder, source, vendor, git, gitBuilder string
-	commit                                   bool // the time is a build argument
+	builder, source, vendor, git, gitBuilder, repository string
+	commit                                               bool // the time is a build argument
 }
 
 // time is a time of the plan, which is in the argument if there is one.
@@ -165,16 +171,21 @@ func (n names) env() string {
 const epochArg = "SOURCE_DATE_EPOCH"
 
 func canonicalNames(in Inputs) names {
-	return names{in.Builder.String(), in.Source.String(), in.Vendor.String(), in.Git.String(), in.GitBuilder.String(), false}
+	return names{in.Builder.String(), in.Source.String(), in.Vendor.String(), in.Git.String(), in.GitBuilder.String(), in.Repository.String(), false}
 }
 
-func contextNames() names { return names{"builder", "source", "vendor", "git", "gitbuilder", false} }
+func contextNames() names {
+	return names{"builder", "source", "vendor", "git", "gitbuilder", "repository", false}
+}
 
 // Contexts are the names under which an engine must know the inputs.
 func (p *Plan) Contexts() map[string]digest.Digest {
 	c := map[string]digest.Digest{"builder": p.Inputs.Builder, "source": p.Inputs.Source, "vendor": p.Inputs.Vendor}
 	if len(p.GitRepos) > 0 {
 		c["git"], c["gitbuilder"] = p.Inputs.Git, p.Inputs.GitBuilder
+	}
+	if p.AsksGit {
+		c["repository"] = p.Inputs.Repository
 	}
 	return c
 }

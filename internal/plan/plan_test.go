@@ -38,6 +38,13 @@ func withSplitGit() *Plan {
 	return p
 }
 
+func asksGit() *Plan {
+	p := example()
+	p.AsksGit = true
+	p.Inputs.Repository = digest.FromString("r")
+	return p
+}
+
 // No command of one side is a command of the other: engines run equal ones once.
 func TestSidesShareNoCommand(t *testing.T) {
 	p := withGit()
@@ -139,6 +146,7 @@ func TestGolden(t *testing.T) {
 		{"b", example(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}, nil},
 		{"git", withGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"split", withSplitGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
+		{"asks-git", asksGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"context", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}, layers},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -232,6 +240,7 @@ func TestDigest(t *testing.T) {
 		"out-dir":  func(p *Plan) { p.OutDir = []string{"x"} },
 		"linker":   func(p *Plan) { p.Tools.Linker = "ld" },
 		"cc":       func(p *Plan) { p.Tools.CC = "clang" },
+		"git":      func(p *Plan) { p.AsksGit = true },
 		"builder":  func(p *Plan) { p.Inputs.Builder = digest.FromString("x") },
 		"source":   func(p *Plan) { p.Inputs.Source = digest.FromString("x") },
 		"vendor":   func(p *Plan) { p.Inputs.Vendor = digest.FromString("x") },

@@ -66,9 +66,13 @@ func (p *Plan) body(s sideText, n names) string {
 		p.gitStage(&b, s, n)
 		vendor = mount("gitvendor", "/vendor", "/in/vendor")
 	}
+	repository := ""
+	if p.AsksGit {
+		repository = "    " + mount(n.repository, "", "/in/repository") + " \\\n"
+	}
 	fmt.Fprintf(&b, "FROM %s AS build\n%s", n.builder, n.args())
-	fmt.Fprintf(&b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s /bin/sh -eu <<'END'\n",
-		mount(n.source, "", "/in/source"), vendor, n.env())
+	fmt.Fprintf(&b, "RUN --network=none \\\n    %s \\\n    %s \\\n%s    %s /bin/sh -eu <<'END'\n",
+		mount(n.source, "", "/in/source"), vendor, repository, n.env())
 	p.sideScript(&b, s, n)
 	p.buildScript(&b, n)
 	b.WriteString("END\n\n")
@@ -175,6 +179,9 @@ cp -R /in/vendor/` + IndexDir + ` "$cargo_home/registry/src/"
 cat > "$cargo_home/config.toml" <<TOML
 ` + cargoConfig("$cargo_home") + `TOML
 `)
+	if p.AsksGit {
+		b.WriteString("cp -R /in/repository \"$src/.git\"\ngit config --system --add safe.directory '*'\n")
+	}
 	if len(p.GitRepos) > 0 {
 		p.takeGit(b)
 	}
@@ -195,25 +202,30 @@ find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 `)
 	fmt.Fprintf(b, "map=\"%s\"\n", strings.Join(p.CArgs("$src", "$cargo_home"), " "))
 	fmt.Fprintf(b, "cd \"$src%s\"\numask \"$umask\"\n", slashed(p.Dir))
+	if p.AsksGit {
+		// The index is made of the files as they are now, by whom they belong to.
+		b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups git -C \"$src\" read-tree HEAD\n")
+		b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups git -C \"$src\" update-index -q --refresh || :\n")
+	}
 	if p.Tree {
-		p.askTree(b)
+		p.askTree(b, n)
 		return
 	}
-	p.runCargo(b, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
+	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
 	p.collect(b)
 }
 
 // askTree is cargo tree in the place of the build.
-func (p *Plan) askTree(b *strings.Builder) {
+func (p *Plan) askTree(b *strings.Builder, n names) {
 	b.WriteString("mkdir /out/tree\n")
 	args := strings.Join(p.selection(), " ") + " --prefix depth --format '" + cargo.TreeFormat + "' > /out/tree/"
-	p.runCargo(b, "tree --frozen --edges normal "+args+"normal")
-	p.runCargo(b, "tree --frozen --edges normal,build "+args+"all")
+	p.runCargo(b, n, "tree --frozen --edges normal "+args+"normal")
+	p.runCargo(b, n, "tree --frozen --edges normal,build "+args+"all")
 	b.WriteString("find /out -exec touch -h -d @0 {} +\ncd /\nrm -rf \"$src\" \"$cargo_home\"\n")
 }
 
 // runCargo runs cargo in the environment of the build.
-func (p *Plan) runCargo(b *strings.Builder, args string) {
+func (p *Plan) runCargo(b *strings.Builder, n names, args string) {
 	b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups --no-new-privs $prefix env -i $extra \\\n")
 	b.WriteString("    PATH=\"$path\" HOME=\"$home\" USER=\"$user\" LOGNAME=\"$user\" LANG=\"$lang\" LC_ALL=\"$lc_all\" TZ=\"$tz\" \\\n")
 	b.WriteString("    CARGO_HOME=\"$cargo_home\" CARGO_TARGET_DIR=\"$src" + slashed(p.Dir) + "/target\" RUSTC_WRAPPER=\"$cargo_home/rustc\" \\\n")

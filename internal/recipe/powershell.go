@@ -94,6 +94,9 @@ func (r *Recipe) psSource(line func(string, ...any)) {
 		line("tar -xzf $file -C $src --strip-components=1; Check")
 		return
 	}
+	if r.Plan.AsksGit {
+		line("# The build asks git for its commit, which this script does not give it.")
+	}
 	line("# The files of the commit, byte for byte, with no repository around them.")
 	line("$git = @('-C', $src, \"--git-dir=$Work\\git\", \"--work-tree=$src\", '-c', 'core.autocrlf=false')")
 	line("git init -q --bare \"$Work\\git\"; Check")

@@ -58,7 +58,8 @@ type Source struct {
 	Commit        string // 40 hex
 	Prefix        string // the folder of the repository that is built, "" = all of it
 	Submodules    bool
-	EpochOfCommit bool // the plan's epoch is the commit's time
+	EpochOfCommit bool     // the plan's epoch is the commit's time
+	Tags          []string // that name the commit
 }
 
 // New writes down what a recipe needs of a project with a lock.
@@ -111,9 +112,9 @@ func newSource(s *source.Source) (Source, error) {
 		}
 		return Source{From: urls[0], Crate: s.Name + "-" + s.Version, Checksum: s.Checksum}, nil
 	}
-	from := Source{From: s.Repository, Commit: s.Commit, Prefix: s.Prefix, EpochOfCommit: s.EpochFrom == source.FromCommit}
+	from := Source{From: s.Repository, Commit: s.Commit, Prefix: s.Prefix, EpochOfCommit: s.EpochFrom == source.FromCommit, Tags: s.Tags}
 	_, from.Submodules = s.Tree.Get(".gitmodules")
-	if strings.ContainsAny(from.From+from.Prefix, "\x00\n\r") {
+	if strings.ContainsAny(from.From+from.Prefix+strings.Join(from.Tags, ""), "\x00\n\r") {
 		return from, fmt.Errorf("%q can't stand in a script", from.From)
 	}
 	return from, nil

@@ -21,11 +21,11 @@ func (r *Recipe) shell() string {
 	line(`die() { echo "$@" >&2; exit 2; }`)
 	line(`case $work in *[!A-Za-z0-9/._-]*) die "$work: only letters, digits, dot, dash and underscore" ;; esac`)
 	line(`[ -z "$(ls -A "$work")" ] || die "$work is not empty"`)
-	line("# cargo reads what lies above a workspace.")
+	line("# cargo and git read what lies above a workspace.")
 	line(`up=$work`)
 	line(`until [ "$up" = / ]; do`)
 	line(`    up=$(dirname "$up")`)
-	line(`    for f in Cargo.toml .cargo/config .cargo/config.toml; do [ ! -e "$up/$f" ] || die "cargo would read $up/$f"; done`)
+	line(`    for f in .git Cargo.toml .cargo/config .cargo/config.toml; do [ ! -e "$up/$f" ] || die "cargo or git would read $up/$f"; done`)
 	line(`done`)
 	r.packageNotes(line)
 	line("")
@@ -85,18 +85,35 @@ func (r *Recipe) shellSource(line func(string, ...any)) {
 		line(`tar -xzf %s -C "$src" --strip-components=1`, file)
 		return
 	}
-	line("# The files of the commit, byte for byte, with no repository around them.")
+	if r.Plan.AsksGit {
+		line("# The files of the commit, byte for byte, in a repository of it and its tags alone.")
+	} else {
+		line("# The files of the commit, byte for byte, with no repository around them.")
+	}
 	line("commit=%s", s.Commit)
 	line("src=%s", shellPath("$work/source", s.Prefix))
 	line(`mkdir "$work/source"`)
-	line(`git init -q --bare "$work/git"`)
-	line(`echo '* -text -ident -filter -working-tree-encoding' > "$work/git/info/attributes"`)
-	line(`at() { git -C "$work/source" --git-dir="$work/git" --work-tree="$work/source" "$@"; }`)
-	line(`at fetch -q --depth 1 "$from" $commit`)
-	line(`at -c core.autocrlf=false checkout -q $commit -- %s`, quoteIf(s.Prefix, "."))
+	if r.Plan.AsksGit {
+		line(`git=$work/source/.git`)
+		line(`git init -q "$work/source"`)
+	} else {
+		line(`git=$work/git`)
+		line(`git init -q --bare "$git"`)
+	}
+	line(`echo '* -text -ident -filter -working-tree-encoding' > "$git/info/attributes"`)
+	line(`at() { git -C "$work/source" --git-dir="$git" --work-tree="$work/source" "$@"; }`)
+	line(`at fetch -q --depth 1 --no-tags "$from" $commit`)
+	if r.Plan.AsksGit {
+		for _, t := range s.Tags {
+			line(`at fetch -q --depth 1 --no-tags "$from" %s`, quote("refs/tags/"+t+":refs/tags/"+t))
+		}
+		line(`at -c core.autocrlf=false checkout -q --detach $commit`)
+	} else {
+		line(`at -c core.autocrlf=false checkout -q $commit -- %s`, quoteIf(s.Prefix, "."))
+	}
 	if s.Submodules {
 		line(`at submodule --quiet update --init --recursive`)
-		line(`find "$work/source" -name .git -prune -exec rm -rf {} +`)
+		line(`find "$work/source" -mindepth 2 -name .git -prune -exec rm -rf {} +`)
 	}
 	if s.EpochOfCommit {
 		line("epoch=$(at log -1 --format=%%ct $commit)")

@@ -112,6 +112,10 @@ func (p *Project) GitBuilder() string {
 	return p.Config.Builder.Image
 }
 
+// GitGroup is the builder's group of packages that steps with git in them have:
+// vendoring git dependencies, and builds that ask git.
+const GitGroup = "git"
+
 // Scratch is the base that has nothing in it.
 const Scratch = "scratch"
 
@@ -236,6 +240,9 @@ func (p *Project) Definition(name string) (images.Definition, error) {
 	}
 	if len(p.Config.Builder.Packages) > 0 {
 		groups = append(groups, images.Extra)
+	}
+	if p.Config.Git {
+		groups = append(groups, GitGroup)
 	}
 	return def.With(groups...)
 }

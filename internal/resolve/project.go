@@ -61,6 +61,8 @@ type Options struct {
 	// Locked refuses what neither twice.lock nor the built-in pins have, which
 	// is otherwise resolved on the spot.
 	Locked bool
+
+	whole bool // see source.Options.Whole
 }
 
 // Project is everything known about a build before anything is fetched for it.
@@ -98,13 +100,21 @@ func Open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 		}
 		p.Source.EpochFrom = config.Name
 	}
+	// A repository's commit is of all its files.
+	if p.Config.Git && p.Source.Prefix != "" {
+		if err := p.Close(); err != nil {
+			return nil, err
+		}
+		opt.whole = true
+		return open(ctx, tools, spec, opt)
+	}
 	return p, nil
 }
 
 func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project, error) {
 	src, err := source.Open(ctx, spec, source.Options{
 		Fetcher: tools.Fetcher, Resolver: tools.Resolver, Store: tools.Store,
-		Dirty: opt.Dirty, EpochOverride: opt.Epoch, Offline: opt.Offline, GitCache: GitCache(tools),
+		Dirty: opt.Dirty, Whole: opt.whole, EpochOverride: opt.Epoch, Offline: opt.Offline, GitCache: GitCache(tools),
 	})
 	if err != nil {
 		return nil, err

@@ -95,10 +95,14 @@ func worktree(ctx context.Context, dir string) (string, error) {
 // fromWorktree takes what git tracks at HEAD; with opt.Dirty, and if that
 // differs, what git would track if everything were added.
 func (s *Source) fromWorktree(ctx context.Context, sp *spool.Spool, top, dir string, opt Options) error {
-	root, err := widen(top, dir)
-	if err != nil {
-		return err
+	root := top
+	if !opt.Whole {
+		var err error
+		if root, err = widen(top, dir); err != nil {
+			return err
+		}
 	}
+	var err error
 	if s.Dir, err = below(root, dir); err != nil {
 		return err
 	}
@@ -107,7 +111,7 @@ func (s *Source) fromWorktree(ctx context.Context, sp *spool.Spool, top, dir str
 	}
 	s.Root = root
 	r := repo{root}
-	s.Repository = top
+	s.repo, s.Repository = repo{top}, top
 	if u, err := r.line(ctx, "config", "--get", "remote.origin.url"); err == nil && u != "" && CheckGitURL(u) == nil {
 		s.Repository = public(u)
 	}
@@ -148,8 +152,10 @@ func (s *Source) fromWorktree(ctx context.Context, sp *spool.Spool, top, dir str
 	from := FromCommit
 	if s.Commit == "" {
 		from = FromNothing
-	} else if s.Tag, err = r.tag(ctx, s.Commit); err != nil {
+	} else if s.Tags, err = r.tags(ctx, s.Commit); err != nil {
 		return err
+	} else if len(s.Tags) > 0 {
+		s.Tag = s.Tags[0]
 	}
 	return s.setEpoch(opt, at, from)
 }
@@ -218,10 +224,10 @@ func (r repo) changes(ctx context.Context) (all, untracked []string, err error) 
 	return all, untracked, nil
 }
 
-// tag returns the first tag, in order of their names, that names commit.
-func (r repo) tag(ctx context.Context, commit string) (string, error) {
-	out, err := r.git(ctx, "for-each-ref", "--points-at="+commit, "--format=%(refname:strip=2)", "--sort=refname", "--count=1", "refs/tags")
-	return strings.TrimSuffix(string(out), "\n"), err
+// tags returns the tags that name commit, in order of their names.
+func (r repo) tags(ctx context.Context, commit string) ([]string, error) {
+	out, err := r.git(ctx, "for-each-ref", "--points-at="+commit, "--format=%(refname:strip=2)", "--sort=refname", "refs/tags")
+	return strings.Fields(string(out)), err
 }
 
 // widen returns the directory that a build of dir needs: dir itself, or the

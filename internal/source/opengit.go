@@ -45,7 +45,7 @@ func openGit(ctx context.Context, spec string, opt Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{
-		Spec: "git+" + u + "#" + commit, Kind: KindGit, Commit: commit, Tree: tree, Repository: public(u),
+		Spec: "git+" + u + "#" + commit, Kind: KindGit, Commit: commit, Tree: tree, Repository: public(u), repo: repo{dir},
 		Name:    strings.TrimSuffix(path.Base(strings.TrimSuffix(u, "/")), ".git"),
 		closers: []io.Closer{closer},
 	}

@@ -25,6 +25,7 @@ type Source struct {
 	Checksum   string      // crates only: SHA-256 of the .crate, 64 hex
 	Commit     string      // 40 hex, "" when unknown
 	Tag        string      // a git tag that names Commit, "" when there is none
+	Tags       []string    // all that name it, sorted
 	Epoch      int64       // seconds since 1970
 	EpochFrom  string      // one of the From constants
 	Dirty      bool        // Tree is not what Commit says
@@ -36,7 +37,9 @@ type Source struct {
 	Prefix     string      // Tree's root in the repository, "" = the repository's own
 	Root       string      // directories only: where Tree's root is on this machine
 
-	closers []io.Closer
+	repo     repo   // that has Commit
+	spoolDir string // for temporary files
+	closers  []io.Closer
 }
 
 const (
@@ -60,6 +63,7 @@ type Options struct {
 	Store         *store.Store      // crate:, and where GitCache is by default
 	Checksum      string            // crate: only: refuse another than this SHA-256 (64 hex); "": the index's is taken
 	Dirty         bool              // accept a directory that differs from its commit
+	Whole         bool              // a directory: take all of its repository, not just what a build needs
 	EpochOverride *int64
 	GitCache      string // a bare repository for git+; "": "git" beside the store
 	Offline       bool   // fetch nothing
@@ -86,6 +90,7 @@ func Open(ctx context.Context, spec string, opt Options) (*Source, error) {
 
 // setEpoch takes the override, else t, and gives it to every entry.
 func (s *Source) setEpoch(opt Options, t int64, from string) error {
+	s.spoolDir = opt.spoolDir()
 	s.Epoch, s.EpochFrom = t, from
 	if opt.EpochOverride != nil {
 		s.Epoch, s.EpochFrom = *opt.EpochOverride, FromOverride

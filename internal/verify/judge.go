@@ -181,6 +181,9 @@ func (r *Runner) warnings(ctx context.Context, prep *Prepared, sides []*side, wi
 	if b := prep.Project.BindgenWithoutRustfmt(); b != "" {
 		out = append(out, verdict.Warning{Kind: "bindgen", Text: b + " is in Cargo.lock and rustfmt is not pinned: with one, what it writes would be other text; add components = [\"rustfmt\"] to [toolchain] of twice.toml"})
 	}
+	if what := prep.Project.MissesGit(); what != "" {
+		out = append(out, verdict.Warning{Kind: "git", Text: what + " asks git, and the build has none: git = true in twice.toml gives it the commit and its tags"})
+	}
 	if src.EpochFrom == "none" {
 		out = append(out, verdict.Warning{Kind: "epoch", Text: "the sources have no time of their own: SOURCE_DATE_EPOCH is 0; set epoch in twice.toml or commit them to git"})
 	}

@@ -160,10 +160,10 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),
 		Rlibs: b.CompareRlibs(), Env: environment(in, b), CFlags: p.CFlags(),
 		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
-		GitRepos: in.GitRepos,
-		RustSrc:  slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
-		Tools:    p.Tools(b.Target),
-		OutDir:   p.Config.Archive.OutDir,
+		GitRepos: in.GitRepos, AsksGit: p.Config.Git,
+		RustSrc: slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
+		Tools:   p.Tools(b.Target),
+		OutDir:  p.Config.Archive.OutDir,
 	}
 	if p.IsDebian() {
 		def, err := p.Definition(p.Config.Builder.Image)
@@ -173,10 +173,10 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		pl.Sysroot = "/" + def.Rust.Prefix
 		pl.RustSrc = slices.Contains(p.Config.Toolchain.Components, "rust-src")
 	}
-	pl.GitSources = gitSources(p, in)
-	if len(in.GitRepos) > 0 {
+	if pl.GitSources = gitSources(p, in); len(in.GitRepos) > 0 {
 		pl.Inputs.Git, pl.Inputs.GitBuilder = in.Git.Desc.Digest, in.GitBuilder.Desc.Digest
 	}
+	pl.Inputs.Repository = in.Repository.Desc.Digest
 	return pl, pl.Check()
 }
 

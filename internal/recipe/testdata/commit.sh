@@ -13,11 +13,11 @@ mkdir -p "$work"; work=$(cd "$work" && pwd -P)
 die() { echo "$@" >&2; exit 2; }
 case $work in *[!A-Za-z0-9/._-]*) die "$work: only letters, digits, dot, dash and underscore" ;; esac
 [ -z "$(ls -A "$work")" ] || die "$work is not empty"
-# cargo reads what lies above a workspace.
+# cargo and git read what lies above a workspace.
 up=$work
 until [ "$up" = / ]; do
     up=$(dirname "$up")
-    for f in Cargo.toml .cargo/config .cargo/config.toml; do [ ! -e "$up/$f" ] || die "cargo would read $up/$f"; done
+    for f in .git Cargo.toml .cargo/config .cargo/config.toml; do [ ! -e "$up/$f" ] || die "cargo or git would read $up/$f"; done
 done
 for p in binutils=2.40-2 gcc-12=12.2.0-14+deb12u1; do
     have=$(dpkg-query -W -f '${Version}' "${p%%=*}" 2>/dev/null) || have='not a Debian package'
@@ -28,13 +28,14 @@ done
 commit=0123456789012345678901234567890123456789
 src="$work/source"/'rust'
 mkdir "$work/source"
-git init -q --bare "$work/git"
-echo '* -text -ident -filter -working-tree-encoding' > "$work/git/info/attributes"
-at() { git -C "$work/source" --git-dir="$work/git" --work-tree="$work/source" "$@"; }
-at fetch -q --depth 1 "$from" $commit
+git=$work/git
+git init -q --bare "$git"
+echo '* -text -ident -filter -working-tree-encoding' > "$git/info/attributes"
+at() { git -C "$work/source" --git-dir="$git" --work-tree="$work/source" "$@"; }
+at fetch -q --depth 1 --no-tags "$from" $commit
 at -c core.autocrlf=false checkout -q $commit -- 'rust'
 at submodule --quiet update --init --recursive
-find "$work/source" -name .git -prune -exec rm -rf {} +
+find "$work/source" -mindepth 2 -name .git -prune -exec rm -rf {} +
 epoch=$(at log -1 --format=%ct $commit)
 
 # The crates, in Cargo's own layout, under one name of the registry's folder.

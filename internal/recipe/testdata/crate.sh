@@ -13,11 +13,11 @@ mkdir -p "$work"; work=$(cd "$work" && pwd -P)
 die() { echo "$@" >&2; exit 2; }
 case $work in *[!A-Za-z0-9/._-]*) die "$work: only letters, digits, dot, dash and underscore" ;; esac
 [ -z "$(ls -A "$work")" ] || die "$work is not empty"
-# cargo reads what lies above a workspace.
+# cargo and git read what lies above a workspace.
 up=$work
 until [ "$up" = / ]; do
     up=$(dirname "$up")
-    for f in Cargo.toml .cargo/config .cargo/config.toml; do [ ! -e "$up/$f" ] || die "cargo would read $up/$f"; done
+    for f in .git Cargo.toml .cargo/config .cargo/config.toml; do [ ! -e "$up/$f" ] || die "cargo or git would read $up/$f"; done
 done
 for p in binutils=2.40-2 gcc-12=12.2.0-14+deb12u1; do
     have=$(dpkg-query -W -f '${Version}' "${p%%=*}" 2>/dev/null) || have='not a Debian package'
