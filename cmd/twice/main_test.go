@@ -136,6 +136,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"cuda-image":     cmdCUDAImage,
 			"cuda-redist":    cmdCUDARedist,
 			"damage":         cmdDamage,
+			"debug-link":     cmdDebugLink,
 			"nothing-left":   cmdNothingLeft,
 			"same-artefacts": cmdSameArtefacts,
 			"same-digests":   cmdSameDigests,

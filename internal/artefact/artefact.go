@@ -5,8 +5,10 @@
 // # Names
 //
 //	bin/<name>                              a binary
+//	debug/<name>.debug, <name>.dwp          debug information that was taken out of a binary
 //	rlib/<name>.rlib                        a library of the build
 //	<name>-<version>-<triple>.tar.gz        a release archive (also .tar.zst, .zip)
+//	<name>-<version>-<triple>-debuginfo.tar.gz   with split-debug: what is in debug
 //	image                                   the runtime image's manifest; image/<name> when there are several.
 //	                                        Of images that are one for several platforms: their index
 //	SHA256SUMS                              the archives and binaries by name, if the configuration asks for it
@@ -116,13 +118,13 @@ func (b Build) prefix() string {
 	return ""
 }
 
-// files hashes what is below bin and rlib.
+// files hashes what is below bin, debug and rlib.
 func files(ctx context.Context, out, prefix string) ([]Artefact, error) {
 	var list []Artefact
 	for _, d := range []struct {
 		dir  string
 		kind verdict.Kind
-	}{{"bin", verdict.Bin}, {"rlib", verdict.Rlib}} {
+	}{{"bin", verdict.Bin}, {"debug", verdict.Debug}, {"rlib", verdict.Rlib}} {
 		entries, err := os.ReadDir(filepath.Join(out, d.dir))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

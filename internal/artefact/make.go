@@ -77,9 +77,43 @@ func (b Build) archives(ctx context.Context) ([]Artefact, error) {
 			return nil, err
 		}
 	}
+	list, err := b.eachFormat(ctx, b.title(), t)
+	if err != nil || !b.Config.SplitDebug {
+		return list, err
+	}
+	debug, err := b.debugArchives(ctx)
+	return append(list, debug...), err
+}
+
+// debugArchives hold the debug information that was taken out of the binaries.
+func (b Build) debugArchives(ctx context.Context) ([]Artefact, error) {
+	epoch, title := b.Project.Source.Epoch, b.title()+"-debuginfo"
+	t := layer.NewTree()
+	if err := t.Add(layer.Dir(title, 0o755, epoch)); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(filepath.Join(b.Out, "debug"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the debug information: %w", err)
+	}
+	for _, d := range entries {
+		e, err := onDisk(title+"/"+d.Name(), filepath.Join(b.Out, "debug", d.Name()), 0o644, epoch)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.Add(e); err != nil {
+			return nil, err
+		}
+	}
+	return b.eachFormat(ctx, title, t)
+}
+
+// eachFormat writes a tree as an archive of every configured format.
+func (b Build) eachFormat(ctx context.Context, title string, t *layer.Tree) ([]Artefact, error) {
+	epoch := b.Project.Source.Epoch
 	var list []Artefact
 	for _, format := range b.Project.Config.Archive.Formats {
-		a := Artefact{Name: b.title() + "." + format, Kind: verdict.Archive}
+		a := Artefact{Name: title + "." + format, Kind: verdict.Archive}
 		a.Path = filepath.Join(b.Work, a.Name)
 		if err := writeArchive(ctx, a.Path, format, t, epoch); err != nil {
 			return nil, fmt.Errorf("writing %s: %w", a.Name, err)

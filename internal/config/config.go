@@ -33,6 +33,7 @@
 //	target   = "x86_64-unknown-linux-gnu"
 //	profile  = "release"
 //	rlibs    = true               # compare every .rlib too
+//	split-debug = true            # debug information in files and archives of its own
 //	env      = { NAME = "value" } # what the build may see beside the fixed environment
 //
 //	[[image]]
@@ -132,15 +133,17 @@ func (b Builder) ByDigest() bool { return strings.Contains(b.Image, "@") }
 
 // Build is one run of cargo.
 type Build struct {
-	Name            string            `toml:"name,omitempty" json:"name"`
-	Packages        []string          `toml:"packages,omitempty" json:"packages,omitempty"`
-	Bins            []string          `toml:"bins,omitempty" json:"bins,omitempty"`
-	Features        []string          `toml:"features,omitempty" json:"features,omitempty"`
-	DefaultFeatures *bool             `toml:"default-features,omitempty" json:"default_features,omitempty"`
-	Target          string            `toml:"target,omitempty" json:"target"`
-	Profile         string            `toml:"profile,omitempty" json:"profile"`
-	Rlibs           *bool             `toml:"rlibs,omitempty" json:"rlibs,omitempty"`
-	Env             map[string]string `toml:"env,omitempty" json:"env,omitempty"`
+	Name            string   `toml:"name,omitempty" json:"name"`
+	Packages        []string `toml:"packages,omitempty" json:"packages,omitempty"`
+	Bins            []string `toml:"bins,omitempty" json:"bins,omitempty"`
+	Features        []string `toml:"features,omitempty" json:"features,omitempty"`
+	DefaultFeatures *bool    `toml:"default-features,omitempty" json:"default_features,omitempty"`
+	Target          string   `toml:"target,omitempty" json:"target"`
+	Profile         string   `toml:"profile,omitempty" json:"profile"`
+	Rlibs           *bool    `toml:"rlibs,omitempty" json:"rlibs,omitempty"`
+	// SplitDebug takes debug information out of binaries, into files beside them.
+	SplitDebug bool              `toml:"split-debug,omitempty" json:"split_debug,omitempty"`
+	Env        map[string]string `toml:"env,omitempty" json:"env,omitempty"`
 }
 
 // NoDefaultFeatures reports whether cargo gets --no-default-features.

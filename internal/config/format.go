@@ -36,6 +36,7 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   target   = "x86_64-unknown-linux-gnu"
   profile  = "release"
   rlibs    = true               # compare every .rlib too
+  split-debug = true            # debug information in files and archives of its own
   env      = { NAME = "value" } # what the build sees beside the fixed environment
 
   [[image]]

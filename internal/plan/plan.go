@@ -91,6 +91,7 @@ type Plan struct {
 	GitSources        []GitSource // set where they can't be vendored into one folder
 	Tree              bool        // see AskTree
 	AsksGit           bool        // the build sees git, and a repository of the commit
+	SplitDebug        bool        // see SplitScript
 	Inputs            Inputs
 }
 

@@ -38,6 +38,12 @@ func withSplitGit() *Plan {
 	return p
 }
 
+func splitDebug() *Plan {
+	p := example()
+	p.SplitDebug = true
+	return p
+}
+
 func asksGit() *Plan {
 	p := example()
 	p.AsksGit = true
@@ -147,6 +153,7 @@ func TestGolden(t *testing.T) {
 		{"git", withGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"split", withSplitGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"asks-git", asksGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
+		{"split-debug", splitDebug(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"context", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}, layers},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -241,6 +248,7 @@ func TestDigest(t *testing.T) {
 		"linker":   func(p *Plan) { p.Tools.Linker = "ld" },
 		"cc":       func(p *Plan) { p.Tools.CC = "clang" },
 		"git":      func(p *Plan) { p.AsksGit = true },
+		"debug":    func(p *Plan) { p.SplitDebug = true },
 		"builder":  func(p *Plan) { p.Inputs.Builder = digest.FromString("x") },
 		"source":   func(p *Plan) { p.Inputs.Source = digest.FromString("x") },
 		"vendor":   func(p *Plan) { p.Inputs.Vendor = digest.FromString("x") },

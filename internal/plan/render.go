@@ -338,6 +338,9 @@ func (p *Plan) collect(b *strings.Builder) {
 	for _, bin := range p.Bins {
 		fmt.Fprintf(b, "install -m 755 \"$t/%s\" /out/bin/\n", bin)
 	}
+	if p.SplitDebug {
+		b.WriteString(p.SplitScript("/out", "$t"))
+	}
 	if p.Rlibs {
 		b.WriteString("find \"$t/deps\" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +\n")
 	}

@@ -37,10 +37,19 @@ func fromCrate(triple string) *Recipe {
 	return r
 }
 
+// split asks git as well.
+func split() *Recipe {
+	r := example("aarch64-unknown-linux-gnu")
+	r.Plan.SplitDebug, r.Plan.AsksGit = true, true
+	r.Source.Prefix, r.Source.Submodules, r.Source.Tags = "", false, []string{"v1", "v1.0"}
+	return r
+}
+
 func TestGolden(t *testing.T) {
 	for file, r := range map[string]*Recipe{
 		"commit.sh":  example("x86_64-unknown-linux-gnu"),
 		"crate.sh":   fromCrate("x86_64-unknown-linux-musl"),
+		"split.sh":   split(),
 		"commit.ps1": example("x86_64-pc-windows-msvc"),
 		"crate.ps1":  fromCrate("aarch64-pc-windows-msvc"),
 	} {
@@ -67,7 +76,7 @@ func TestShellReadsIt(t *testing.T) {
 	nasty := example("x86_64-unknown-linux-gnu")
 	nasty.Source.From = `https://h/$(touch hit)'"; touch hit;'`
 	nasty.Source.Prefix = `a b'$(touch hit)`
-	for _, r := range []*Recipe{example("x86_64-unknown-linux-gnu"), fromCrate("x86_64-unknown-linux-gnu"), nasty} {
+	for _, r := range []*Recipe{example("x86_64-unknown-linux-gnu"), fromCrate("x86_64-unknown-linux-gnu"), split(), nasty} {
 		cmd := exec.Command("sh", "-n", "-")
 		cmd.Stdin = strings.NewReader(r.Text())
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -151,11 +151,20 @@ func (r *Recipe) shellBuild(line func(string, ...any)) {
 	}
 	line("    cargo build --frozen %s", strings.Join(r.Plan.CargoArgs(), " "))
 	line(`cd "target/%s"`, r.Plan.Triple)
-	if out := r.outputs(); len(out) > 0 {
-		line("sha256sum %s", strings.Join(out, " "))
-	}
 	if r.Plan.Rlibs {
 		line(`echo "rlibs: $PWD/%s/deps"`, r.Plan.ProfileDir())
+	}
+	if r.Plan.SplitDebug {
+		line(`mkdir -p "$work/out/bin"`)
+		line(`cp %s "$work/out/bin/"`, strings.Join(r.outputs(), " "))
+		b := r.Plan.SplitScript("$work/out", r.Plan.ProfileDir())
+		line("%s", strings.TrimSuffix(b, "\n"))
+		line(`cd "$work/out"`)
+		line(`sha256sum bin/* debug/*`)
+		return
+	}
+	if out := r.outputs(); len(out) > 0 {
+		line("sha256sum %s", strings.Join(out, " "))
 	}
 }
 

@@ -211,6 +211,7 @@ type Kind string
 const (
 	Bin     Kind = "bin"
 	Rlib    Kind = "rlib"
+	Debug   Kind = "debug" // debug information that was taken out of a binary
 	Archive Kind = "archive"
 	Image   Kind = "image"
 	Sums    Kind = "sums"  // SHA256SUMS

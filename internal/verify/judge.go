@@ -203,7 +203,7 @@ func (r *Runner) warnings(ctx context.Context, prep *Prepared, sides []*side, wi
 	needles := scan.Needles(window, src.Epoch, machine)
 	// Archives and images hold these same files, compressed.
 	for _, x := range sides[0].artefacts {
-		if x.Kind != verdict.Bin && x.Kind != verdict.Rlib {
+		if x.Kind != verdict.Bin && x.Kind != verdict.Rlib && x.Kind != verdict.Debug {
 			continue
 		}
 		hits, err := scanFile(ctx, x.Path, needles)

@@ -66,5 +66,5 @@ env -i PATH="$PATH" HOME="$work/home" LANG=C.UTF-8 LC_ALL=C.UTF-8 TZ=UTC \
     DEMO='it'\''s' \
     cargo build --frozen --release --target x86_64-unknown-linux-gnu --features x,y
 cd "target/x86_64-unknown-linux-gnu"
-sha256sum release/demo release/tool
 echo "rlibs: $PWD/release/deps"
+sha256sum release/demo release/tool
