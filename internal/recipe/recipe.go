@@ -71,6 +71,10 @@ func New(p *resolve.Project, pl *plan.Plan) (*Recipe, error) {
 		return nil, fault.Hint(errors.New("a package of one version is in Cargo.lock from two sources, and cargo vendor takes only one of them"),
 			"`twice build` vendors each source by itself; `twice plan` shows how")
 	}
+	if len(pl.GitSources) > 0 {
+		return nil, fault.Hint(errors.New("two sources of Cargo.lock have a package of one name and version: no recipe puts both into one folder"),
+			"`twice plan` prints what a build runs")
+	}
 	r := &Recipe{Plan: pl, Version: p.Version(), Rustc: p.Lock.Toolchain.Rustc}
 	if c := p.Lock.CUDA; c != nil {
 		r.CUDA = c.String()
