@@ -6,18 +6,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/craton-co/twice/internal/lock"
-	"github.com/craton-co/twice/internal/resolve"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -105,44 +102,6 @@ func (d *distTree) serve(ts *testscript.TestScript) {
 	ts.Defer(srv.Close)
 	ts.Setenv("TWICE_MIRROR_RUST", srv.URL)
 	ts.Setenv("RUSTUP_HOME", "/nonexistent")
-}
-
-// serve-dist serves the built-in toolchain, with rustfmt, as tarballs packed
-// from the one that rustup installed.
-func cmdServeDist(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: serve-dist")
-	}
-	pin, err := resolve.BuiltinToolchain()
-	ts.Check(err)
-	root := ts.Getenv("RUST")
-	d := &distTree{date: pin.Date, version: pin.Rustc, files: map[string][]byte{}}
-	for _, name := range []string{"cargo", "rustc", "rust-std", "rustfmt-preview"} {
-		list, err := os.ReadFile(filepath.Join(root, "lib/rustlib/manifest-"+name+"-"+hostTriple))
-		ts.Check(err)
-		files := map[string]distFile{}
-		add := func(p string) {
-			info, err := os.Stat(filepath.Join(root, p))
-			ts.Check(err)
-			files[p] = distFile{int64(info.Mode().Perm()), func() ([]byte, error) { return os.ReadFile(filepath.Join(root, p)) }}
-		}
-		for line := range strings.Lines(string(list)) {
-			kind, p, _ := strings.Cut(strings.TrimSpace(line), ":")
-			if kind == "file" {
-				add(p)
-				continue
-			}
-			ts.Check(fs.WalkDir(os.DirFS(root), p, func(p string, e fs.DirEntry, err error) error {
-				if err == nil && !e.IsDir() {
-					add(p)
-				}
-				return err
-			}))
-		}
-		d.add(ts, name, hostTriple, string(list), files)
-	}
-	d.files["dist/channel-rust-"+pin.Channel+".toml"] = d.manifest()
-	d.serve(ts)
 }
 
 // serve-musl serves a nightly of 2026-05-20 with standard libraries for musl.

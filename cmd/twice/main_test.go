@@ -156,7 +156,6 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"index-digest":   cmdIndexDigest,
 			"pe-checksum":    cmdPEChecksum,
 			"commit-again":   cmdCommitAgain,
-			"serve-dist":     cmdServeDist,
 			"serve-musl":     cmdServeMusl,
 			"without-tree":   cmdWithoutTree,
 			"env-from": func(ts *testscript.TestScript, neg bool, args []string) {
