@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -213,5 +214,41 @@ func TestAlone(t *testing.T) {
 		if len(got) != 1 || got[0].Rule != x.rule || got[0].Where != x.where || got[0].Known != (x.rule != Unknown) {
 			t.Errorf("%s: %+v", x.name, got)
 		}
+	}
+}
+
+// Other instructions are no cause while something else is not explained: they
+// may follow from it.
+func TestOtherCodeFollows(t *testing.T) {
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("no gcc")
+	}
+	const source = `#include <stdio.h>
+int f(unsigned char *p, int n) { int s = 0; for (int i = 0; i < n; i++) s += p[i] * p[i]; return s; }
+int main(int c, char **v) { puts(S); return f((unsigned char *)v[0], c); }
+`
+	dir := t.TempDir()
+	build := func(name string, flags ...string) []byte {
+		out := filepath.Join(dir, name)
+		cmd := exec.Command(gcc, append(flags, "-x", "c", "-", "-o", out)...)
+		cmd.Stdin = strings.NewReader(source)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		data, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	explain := func(a, b string) string {
+		return names(Explain(compared(t, "bin/x", build("a", "-c", "-O3", "-fno-asynchronous-unwind-tables", `-DS="`+a+`"`), build("b", "-c", "-O3", "-march=haswell", "-fno-asynchronous-unwind-tables", `-DS="`+b+`"`)), Context{}))
+	}
+	if got := explain("value", "value"); got != "target-cpu" {
+		t.Errorf("code alone: %q", got)
+	}
+	if got := explain("qualm", "zebra"); got != "unknown" {
+		t.Errorf("code, and a string that no rule knows: %q", got)
 	}
 }

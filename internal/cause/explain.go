@@ -65,7 +65,7 @@ func Explain(f *compare.Finding, c Context) []Cause {
 	open := slices.ContainsFunc(rest, func(p *place) bool { return !consequence(p) })
 	var out []Cause
 	for _, h := range hits {
-		if rules[h.rank].follows && (len(out) > 0 || open && h.Rule == buildID) {
+		if rules[h.rank].follows && (len(out) > 0 || open && (h.Rule == buildID || h.Rule == targetCPU)) {
 			continue // it follows from what is known already, or from what is not known
 		}
 		if len(out) < maxCauses {

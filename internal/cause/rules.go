@@ -22,6 +22,7 @@ type match = func(x *explainer, p *place) (found []Cause, known bool)
 // Rules that others speak of.
 const (
 	buildID         = "build-id"
+	targetCPU       = "target-cpu"
 	crateIdentifier = "crate-id"
 )
 
@@ -180,7 +181,7 @@ func init() {
 			Axis: "build-path", follows: true, match: crateID},
 		{Name: "crate-hash", Title: "rustc's hash of the crate differs: of a path, a flag, a macro's output, or of a crate that it needs",
 			Fix: "remap paths for every unit, build scripts and macros too (a RUSTC_WRAPPER), in one fixed path", Axis: "build-path", follows: true, match: crateHash},
-		{Name: "target-cpu", Title: "the same functions have other instructions: another processor (target-cpu=native, run-time detection in a build script) or other optimisation",
+		{Name: targetCPU, Title: "the same functions have other instructions: another processor (target-cpu=native, run-time detection in a build script) or other optimisation",
 			Fix: "fix target-cpu, -march and opt-level; drop detection in build scripts", follows: true,
 			code: []string{`target-cpu`, `march=native`, `is_x86_feature_detected`, `cpuid`, `raw_cpuid`, `/proc/cpuinfo`}, match: otherCode},
 	}
