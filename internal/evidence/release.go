@@ -3,7 +3,7 @@ package evidence
 import (
 	"context"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 
 	"github.com/craton-co/twice/internal/artefact"
@@ -26,30 +26,13 @@ func Release(ctx context.Context, r *verify.Runner, engine verify.Builder, prep 
 		return err
 	}
 	for _, d := range append(docs, Document{Name: StatementName(prep), Data: text}) {
-		if err := d.write(dir); err != nil {
+		err := verify.WriteFile(filepath.Join(dir, d.Name), false, func(w io.Writer) error {
+			_, err := w.Write(d.Data)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("writing %s: %w", d.Name, err)
 		}
 	}
 	return nil
-}
-
-// write replaces the document's file in one step.
-func (d Document) write(dir string) error {
-	f, err := os.CreateTemp(dir, ".twice-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.Write(d.Data); err != nil {
-		_ = f.Close()
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		_ = f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, d.Name))
 }

@@ -327,7 +327,7 @@ func (r *Runner) keep(ctx context.Context, engine Builder, prep *Prepared, s *si
 		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 			return err
 		}
-		if err := writeFile(to, x.Kind == verdict.Bin, func(w io.Writer) error {
+		if err := WriteFile(to, x.Kind == verdict.Bin, func(w io.Writer) error {
 			if x.Kind.IsImage() {
 				return image.WriteArchive(ctx, r.Tools.Store, x.Image, w, prep.imageName(x.Name))
 			}
@@ -346,7 +346,7 @@ func (r *Runner) keep(ctx context.Context, engine Builder, prep *Prepared, s *si
 		}
 	}
 	if !prep.Project.Config.Archive.Sums { // else it is an artefact
-		if err := writeFile(filepath.Join(dir, artefact.SumsName), false, func(w io.Writer) error {
+		if err := WriteFile(filepath.Join(dir, artefact.SumsName), false, func(w io.Writer) error {
 			_, err := w.Write(sums.Bytes())
 			return err
 		}); err != nil {
@@ -369,9 +369,9 @@ func (prep *Prepared) imageName(artefact string) string {
 	return strings.ToLower(prep.Project.Name()) + ":" + tag
 }
 
-// writeFile replaces a file in one step: a run that is cut off leaves none
+// WriteFile replaces a file in one step, with mode 0644 or 0755: a run that is cut off leaves none
 // half written.
-func writeFile(name string, executable bool, write func(io.Writer) error) error {
+func WriteFile(name string, executable bool, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".twice-*")
 	if err != nil {
 		return err
