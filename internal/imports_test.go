@@ -19,6 +19,8 @@ var order = []string{
 	"internal/fault",
 	"internal/lastline",
 	"internal/credential",
+	"internal/registry",
+	"internal/referrer",
 	"internal/rustsyntax",
 	"internal/tomldoc",
 	"internal/sarif",

@@ -12,22 +12,23 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/registry"
 )
 
 // Index pushes an index with its images and returns its name by digest. The
 // images go first, the index with the tag last.
 func Index(ctx context.Context, blobs image.Blobs, desc ocispec.Descriptor, to Address, opt Options) (string, error) {
-	auth, t, err := opt.connection(to)
+	r, err := registry.Open(to.tag.Context(), opt)
 	if err != nil {
 		return "", err
 	}
-	defer t.CloseIdleConnections()
+	defer r.Close()
 	source, err := newPushedIndex(ctx, blobs, desc.Digest)
 	if err != nil {
 		return "", fmt.Errorf("pushing to %s: %w", to, err)
 	}
-	if err := remote.WriteIndex(to.tag, source, remote.WithContext(ctx), remote.WithAuth(auth), remote.WithTransport(t)); err != nil {
-		return "", explain(to, err, opt)
+	if err := remote.WriteIndex(to.tag, source, r.Remote(ctx)...); err != nil {
+		return "", explain(r, to, err)
 	}
 	return to.tag.Context().Digest(desc.Digest.String()).String(), nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/layer"
+	twiceregistry "github.com/craton-co/twice/internal/registry"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -254,10 +255,14 @@ func TestNothingIsRepeated(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	to := parse(t, strings.TrimPrefix(srv.URL, "http://")+"/team/tool:1")
+	r, err := twiceregistry.Open(to.tag.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	upload := &url.Error{Op: "Patch", URL: "https://user:hidden-word@registry.test/v2/tool/blobs/uploads/1?_state=hidden-word", Err: io.ErrUnexpectedEOF}
 	for want, err := range map[string]error{
 		"no token":     Check(t.Context(), to, Options{Username: "bob", Password: "right-word"}),
-		"/uploads/1\"": explain(to, fmt.Errorf("uploading: %w", upload), Options{}),
+		"/uploads/1\"": explain(r, to, fmt.Errorf("uploading: %w", upload)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "pushing to "+to.String()) {
 			t.Errorf("%v, want %s", err, want)
@@ -266,7 +271,7 @@ func TestNothingIsRepeated(t *testing.T) {
 			t.Errorf("too much is said: %s", text)
 		}
 	}
-	if !errors.Is(explain(to, upload, Options{}), io.ErrUnexpectedEOF) {
+	if !errors.Is(explain(r, to, upload), io.ErrUnexpectedEOF) {
 		t.Error("the cause is lost")
 	}
 }
