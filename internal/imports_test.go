@@ -68,6 +68,7 @@ var order = []string{
 	"internal/engine",
 	"internal/engine/embedded",
 	"internal/bench",
+	"internal/release",
 	"cmd/twice",
 }
 

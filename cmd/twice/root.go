@@ -32,9 +32,6 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		CompletionOptions: cobra.CompletionOptions{
-			HiddenDefaultCmd: true,
-		},
 	}
 	root.SetVersionTemplate("twice {{.Version}}\n")
 	f := root.PersistentFlags()
@@ -62,6 +59,7 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 		newNormalize(&g),
 		newSBOM(&g),
 		newCheck(&g),
+		newMan(),
 	)
 	root.AddCommand(newBisect(&g))
 	return root
