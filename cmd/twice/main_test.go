@@ -158,6 +158,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"commit-again":   cmdCommitAgain,
 			"serve-musl":     cmdServeMusl,
 			"without-tree":   cmdWithoutTree,
+			"valid-json":     cmdValidJSON,
 			"env-from": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 			},

@@ -203,8 +203,10 @@ func (p *page) reference(v *Verdict) {
 			p.gap()
 			p.line("  %s   only the reference's digest is known: give the file itself to see where it differs", clean(a.Name))
 		case !a.Same:
-			p.gap()
-			p.difference(Artefact{Name: a.Name, A: a.Ours, B: a.Theirs, Difference: a.Difference, Causes: a.Causes})
+			if d := (Artefact{Name: a.Name, A: a.Ours, B: a.Theirs, Difference: a.Difference, Causes: a.Causes}); !p.again(d) {
+				p.gap()
+				p.difference(d)
+			}
 		}
 	}
 	if len(r.Ignored) > 0 {

@@ -8,21 +8,12 @@ import (
 	"github.com/craton-co/twice/internal/compare"
 )
 
-// differences shows where each artefact differs. Archives and images hold the
-// binaries: what was shown of those is not shown again.
+// differences shows where each artefact differs, and why.
 func (p *page) differences(v *Verdict) {
 	n := 0
-	said := map[string]string{}
 	for _, a := range v.Artefacts {
-		if a.Same {
+		if a.Same || p.again(a) {
 			continue
-		}
-		if first, again := said[sameness(a)]; again && !p.o.Verbose {
-			p.line("  %s   as in %s", clean(a.Difference.Path), clean(first))
-			continue
-		}
-		if k := sameness(a); k != "" {
-			said[k] = a.Name
 		}
 		if n++; n > shown && !p.o.Verbose {
 			continue
@@ -36,18 +27,49 @@ func (p *page) differences(v *Verdict) {
 	}
 }
 
-// sameness is equal for artefacts that differ in the same bytes at the same
-// place of the same file, for the same cause; "" for one that is like no other.
-func sameness(a Artefact) string {
+// again shows in one line an artefact that differs for the reason that was
+// shown of another: archives and images hold the binaries. It remembers what
+// is not shown yet.
+func (p *page) again(a Artefact) bool {
+	k := reason(a)
+	if k == "" || p.o.Verbose {
+		return false
+	}
+	first, again := p.told[k]
+	if !again {
+		if p.told == nil {
+			p.told = map[string]string{}
+		}
+		p.told[k] = a.Name
+		return false
+	}
+	at := a.Name
+	if a.Difference != nil {
+		at = a.Difference.Path
+	}
+	p.line("  %s   as in %s", clean(at), clean(first))
+	return true
+}
+
+// reason is equal for artefacts that differ for one reason: the same known
+// causes by the same responsible, or, where a cause or who is responsible is
+// not known, the same bytes at the same place. It is empty for an artefact that is like no other.
+func reason(a Artefact) string {
+	var k strings.Builder
+	settled := len(a.Causes) > 0
+	for _, c := range a.Causes {
+		fmt.Fprintf(&k, "%q %q %q\n", c.Rule, c.Title, c.Where)
+		settled = settled && c.Known && c.Where != ""
+	}
+	if settled {
+		return k.String()
+	}
 	d := a.Difference
 	if d == nil || len(d.A)+len(d.B) == 0 {
 		return ""
 	}
-	k := fmt.Sprintf("%s %d %d %q %q", d.Section, d.Offset, d.Length, d.A, d.B)
-	for _, c := range a.Causes {
-		k += fmt.Sprintf(" %q %q", c.Rule, c.Where)
-	}
-	return k
+	fmt.Fprintf(&k, "%q %d %d %q %q", d.Section, d.Offset, d.Length, d.A, d.B)
+	return k.String()
 }
 
 func (p *page) difference(a Artefact) {
@@ -63,34 +85,7 @@ func (p *page) difference(a Artefact) {
 	default:
 		p.place(d)
 	}
-	if first, again := p.said(a); again {
-		p.line("  %sthe same as of %s", pad8("cause"), clean(first))
-		return
-	}
 	p.causes(a.Causes)
-}
-
-// said remembers what was said of artefacts: an archive and an image hold the
-// binary that was explained before them. It gives the first one with the same causes.
-func (p *page) said(a Artefact) (first string, again bool) {
-	if len(a.Causes) == 0 {
-		return "", false
-	}
-	var key strings.Builder
-	for _, c := range a.Causes {
-		if !c.Known {
-			return "", false
-		}
-		fmt.Fprintf(&key, "%q %q %q\n", c.Rule, c.Title, c.Where)
-	}
-	if p.seen == nil {
-		p.seen = map[string]string{}
-	}
-	first, again = p.seen[key.String()]
-	if !again {
-		p.seen[key.String()] = a.Name
-	}
-	return first, again
 }
 
 // place shows a difference and its bytes.

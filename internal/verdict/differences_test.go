@@ -9,8 +9,9 @@ import (
 	"github.com/craton-co/twice/internal/compare"
 )
 
-// What an archive holds of a binary that was shown is not shown again; the
-// same bytes for another cause, or at another place, are.
+// What an archive holds of a binary that was shown is not shown again, nor what
+// differs elsewhere for the same cause by the same crate; the
+// same bytes for another cause, or for an unknown one at another place, are.
 func TestSaidOnce(t *testing.T) {
 	at := func(path string, offset int64, rule string) Artefact {
 		return Artefact{
@@ -21,9 +22,13 @@ func TestSaidOnce(t *testing.T) {
 	}
 	v := &Verdict{Artefacts: []Artefact{
 		at("bin/x:.rodata+0x9", 9, "time"), at("x.tar.gz/x:.rodata+0x9", 9, "time"), at("image/layer[1]/x:.rodata+0x9", 9, "time"),
-		at("bin/y:.rodata+0x9", 9, "path"), at("bin/z:.rodata+0xa", 10, "time"),
+		at("bin/y:.rodata+0x9", 9, "path"), at("bin/z:.rodata+0xa", 10, "time"), at("bin/v:.rodata+0x1", 1, "user"), at("bin/w:.rodata+0x2", 2, "user"),
 	}}
-	for verbose, want := range map[bool]int{false: 3, true: 5} {
+	for i := range v.Artefacts[5:] {
+		c := &v.Artefacts[5+i].Causes[0]
+		c.Known, c.Where = true, "crate x, build.rs:1"
+	}
+	for verbose, want := range map[bool]int{false: 4, true: 7} {
 		p := &page{o: TextOptions{Verbose: verbose}}
 		p.differences(v)
 		text := p.out.String()

@@ -68,7 +68,7 @@ func (p *page) images(v *Verdict) {
 type page struct {
 	o    TextOptions
 	out  bytes.Buffer
-	seen map[string]string // causes that were shown, with the artefact
+	told map[string]string // reasons that were shown, with the artefact
 }
 
 func (p *page) line(format string, args ...any) {

@@ -28,7 +28,7 @@
 // digests "sha256:" and 64 hexadecimal digits. Members that are empty and not
 // listed as required below are left out. A reader refuses members it does not
 // know and any other schema: there is one writer, and a verdict that is half
-// understood is worse than none.
+// understood is worse than none. docs/verdict.schema.json says the same as a JSON Schema.
 //
 // "class" tells apart what a word does not ([Class]). "bisection" is there when
 // a mismatch was built again ([Bisection]): its conclusion, the axes in groups,
