@@ -46,6 +46,7 @@ var order = []string{
 	"internal/lock",
 	"internal/sbom",
 	"internal/provenance",
+	"internal/audit",
 	"internal/plan",
 	"internal/resolve",
 	"internal/inputs",

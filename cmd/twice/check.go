@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ func newCheck(g *global) *cobra.Command {
 		explain     string
 		since       string
 		verdictFile string
+		auditFile   string
 		review      string
 		accept      []string
 		pins        bool
@@ -51,6 +51,7 @@ twice.lock that it was.`,
 	f.StringVar(&explain, "explain", "", "say why there is a check, and what it can't see")
 	f.StringVar(&since, "since", "", "check the commits since this one too, as a reviewer would")
 	f.StringVar(&verdictFile, "verdict", "", "a verdict that verify --json wrote, for the check two-builds")
+	f.StringVar(&auditFile, "audit", "", "an audit that audit --json wrote, for the check build-scripts-watched")
 	f.BoolVar(&pins, "pins", false, "print the table of git pins and nothing else")
 	f.BoolVar(&runners, "build-time", false, "print the crates that run code at build time and nothing else")
 	f.StringVar(&review, "review", "", "show what a crate runs at build time, or what has changed in it since it was reviewed")
@@ -75,6 +76,12 @@ twice.lock that it was.`,
 			}
 			if opt.Verdict, err = verdict.Parse(data); err != nil {
 				return fmt.Errorf("reading %s: %w", verdictFile, err)
+			}
+		}
+		if auditFile != "" {
+			var err error
+			if opt.Audit, err = readAudit(auditFile); err != nil {
+				return err
 			}
 		}
 		p, err := g.newProgress()
@@ -144,13 +151,7 @@ twice.lock that it was.`,
 // acceptCrates writes rows of reviewed code into a directory's twice.lock.
 func acceptCrates(cmd *cobra.Command, dir string, graph []*check.Crate, names []string) error {
 	name := filepath.Join(dir, lock.Name)
-	data, err := os.ReadFile(name)
-	if errors.Is(err, os.ErrNotExist) {
-		return fault.Hint(fmt.Errorf("%s isn't there, and reviews are recorded in it", name), "run `twice lock`")
-	} else if err != nil {
-		return fmt.Errorf("reading the lock: %w", err)
-	}
-	l, err := lock.Parse(data)
+	l, err := readReviews(dir)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 		newSBOM(&g),
 		newCheck(&g),
 		newMan(),
+		newAudit(&g),
 	)
 	root.AddCommand(newBisect(&g))
 	return root

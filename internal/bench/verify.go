@@ -59,6 +59,13 @@ func coldVerify(b *bench) (lines []line) {
 // cargo prepares plain builds of spec and returns what times two of them. A
 // crate is where cargo unpacks it when something depends on it.
 func (b *bench) cargo(spec string) func() float64 {
+	build := b.cargoBuild(spec)
+	return func() float64 { return b.timed(build(b.path("target1")), build(b.path("target2"))) }
+}
+
+// cargoBuild returns what makes the command of a plain build of spec in an empty
+// target directory.
+func (b *bench) cargoBuild(spec string) func(target string) *exec.Cmd {
 	toolchain := must(resolve.BuiltinToolchain())
 	rustDir, err := rust.Installed(b, toolchain.Pin)
 	if err != nil {
@@ -85,13 +92,9 @@ func (b *bench) cargo(spec string) func() float64 {
 	}
 	manifest := filepath.Join(dir, "Cargo.toml")
 	b.output(command("fetch", "--locked", "--manifest-path", manifest))
-	return func() float64 {
-		var builds []*exec.Cmd
-		for _, target := range []string{b.path("target1"), b.path("target2")} {
-			check(os.RemoveAll(target))
-			builds = append(builds, command("build", "--release", "--frozen", "--quiet", "--manifest-path", manifest, "--target-dir", target))
-		}
-		return b.timed(builds...)
+	return func(target string) *exec.Cmd {
+		check(os.RemoveAll(target))
+		return command("build", "--release", "--frozen", "--quiet", "--manifest-path", manifest, "--target-dir", target)
 	}
 }
 

@@ -367,7 +367,9 @@ func Accept(l *lock.Lock, graph []*Crate, names []string) ([]lock.Reviewed, erro
 			}
 			found = true
 			row := lock.Reviewed{Name: c.Name, Version: c.Version, From: From(c.LockPackage), Code: c.identity()}
-			if slices.Contains(l.Reviewed, row) {
+			if slices.ContainsFunc(l.Reviewed, func(r lock.Reviewed) bool {
+				return r.Name == row.Name && r.Version == row.Version && r.From == row.From && r.Code == row.Code
+			}) {
 				continue
 			}
 			l.Reviewed = append(l.Reviewed, row)

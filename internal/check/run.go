@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/craton-co/twice/internal/audit"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/source"
 	"github.com/craton-co/twice/internal/verdict"
@@ -15,6 +16,7 @@ type Options struct {
 	Offline bool             // fetch nothing
 	Since   string           // a commit or branch: check the way from there, too
 	Verdict *verdict.Verdict // of twice verify, for the check two-builds
+	Audit   *audit.Report    // of twice audit, for the check build-scripts-watched
 }
 
 // Run makes the checks. An error means that the source could not be read; what
@@ -32,7 +34,7 @@ func Run(ctx context.Context, tools resolve.Tools, opt Options) (*Report, error)
 	if err != nil {
 		return nil, err
 	}
-	s.verdict = opt.Verdict
+	s.verdict, s.audit = opt.Verdict, opt.Audit
 	if s.graph, s.graphErr = readGraph(ctx, tools, s.cargoLock); s.graphErr != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

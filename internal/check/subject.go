@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/craton-co/twice/internal/audit"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/fault"
@@ -33,6 +34,7 @@ type subject struct {
 	twiceLock *lock.Lock   // nil without twice.lock
 	cargoLock *cargo.LockFile
 	verdict   *verdict.Verdict // given by hand, or nil
+	audit     *audit.Report    // likewise
 
 	manifests []*tomldoc.Document // the root's first
 	deny      *tomldoc.Document   // nil without deny.toml

@@ -33,7 +33,7 @@
 //	url, commit, tree
 //
 //	[[reviewed]]              # code that runs at build time, see package check
-//	name, version, from, code
+//	name, version, from, code, did
 //
 //	[check]
 //	lines, whole
@@ -43,7 +43,8 @@
 //
 // "from" is the SHA-256 of the reviewed .crate, or a repository and a commit
 // ("git+https://…#<40 hex>"). The [[reviewed]] rows are no inputs: `twice check
-// --accept` writes them, and `twice lock` leaves them as they are.
+// --accept` writes them, and `twice lock` leaves them as they are. "did" is what
+// the code did in a watched build, one act a line (`twice audit --accept`).
 //
 // "tree" may be absent: the toolchain's tarballs are known by hash, and nobody has
 // hashed the files that they install. Then only the tarballs can serve, and
@@ -133,6 +134,7 @@ type Reviewed struct {
 	Name, Version string
 	From          string        // "sha256:…" of the .crate, or "git+URL#COMMIT"
 	Code          digest.Digest // as package check defines it
+	Did           []string      // what it did in a watched build, as package audit writes it; nil: not recorded
 }
 
 // Image returns the image of that name.
@@ -143,4 +145,23 @@ func (l *Lock) Image(name string) (Image, bool) {
 		}
 	}
 	return Image{}, false
+}
+
+// DidOf returns what is recorded that a crate did, nil if nothing is. A row of
+// this release counts before one of another.
+func DidOf(l *Lock, name, version string) []string {
+	var other []string
+	if l == nil {
+		return nil
+	}
+	for _, r := range l.Reviewed {
+		switch {
+		case r.Name != name || r.Did == nil:
+		case r.Version == version:
+			return r.Did
+		default:
+			other = r.Did
+		}
+	}
+	return other
 }

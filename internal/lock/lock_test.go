@@ -68,7 +68,7 @@ func TestWithoutTree(t *testing.T) {
 // What was reviewed is kept, and a lock without it is written as ever.
 func TestReviewed(t *testing.T) {
 	l := example()
-	l.Reviewed = []Reviewed{{"ring", "0.17.14", "sha256:" + hexOf("crate"), digest.FromString("code")}, {"a", "1.0.0", "git+https://git.example.org/a#" + strings.Repeat("ab", 20), digest.FromString("a")}}
+	l.Reviewed = []Reviewed{{"ring", "0.17.14", "sha256:" + hexOf("crate"), digest.FromString("code"), []string{"env CC", "runs gcc", "reads /a\"\\\n\x7fb"}}, {"a", "1.0.0", "git+https://git.example.org/a#" + strings.Repeat("ab", 20), digest.FromString("a"), []string{}}}
 	got, err := Parse(l.Format())
 	if err != nil {
 		t.Fatalf("%v\n%s", err, l.Format())
@@ -146,7 +146,7 @@ func TestContradictions(t *testing.T) {
 		"tree":          {func(l *Lock) { l.Toolchain.Tree = "x" }, "not a digest"},
 		"no toolchain":  {func(l *Lock) { l.Toolchain.Tree, l.Toolchain.Components = "", nil }, "neither a tree nor components"},
 		"commit":        {func(l *Lock) { l.Git[0].Commit = "main" }, "malformed"},
-		"reviewed":      {func(l *Lock) { l.Reviewed = []Reviewed{{"x", "1", "", "sha256:1"}} }, "reviewed"},
+		"reviewed":      {func(l *Lock) { l.Reviewed = []Reviewed{{"x", "1", "", "sha256:1", nil}} }, "reviewed"},
 		"base":          {func(l *Lock) { l.Bases[0].Digest = "sha256:1" }, "not a digest"},
 	} {
 		l := example()

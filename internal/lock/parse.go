@@ -73,6 +73,7 @@ type file struct {
 		Version string        `toml:"version"`
 		From    string        `toml:"from"`
 		Code    digest.Digest `toml:"code"`
+		Did     *[]string     `toml:"did"`
 	} `toml:"reviewed"`
 	Check struct {
 		Lines string `toml:"lines"`
@@ -224,7 +225,11 @@ func (f *file) lock(text string) (*Lock, error) {
 		if r.Name == "" || r.Code.Validate() != nil {
 			return nil, bad(string(r.Code), "reviewed %q: its name or code is malformed", r.Name)
 		}
-		l.Reviewed = append(l.Reviewed, Reviewed(r))
+		row := Reviewed{Name: r.Name, Version: r.Version, From: r.From, Code: r.Code}
+		if r.Did != nil {
+			row.Did = append([]string{}, *r.Did...)
+		}
+		l.Reviewed = append(l.Reviewed, row)
 	}
 	return l, nil
 }

@@ -51,10 +51,39 @@ func (l *Lock) Format() []byte {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version), cmp.Compare(x.Code, y.Code))
 	}) {
 		fmt.Fprintf(&b, "\n[[reviewed]]\nname = %q\nversion = %q\nfrom = %q\ncode = %q\n", r.Name, r.Version, r.From, r.Code)
+		writeDid(&b, r.Did)
 	}
 	b.WriteByte('\n')
 	body := b.String()
 	return []byte(body + checkTable(body))
+}
+
+// writeDid writes strings of TOML: what a file is called may have anything in it.
+func writeDid(b *strings.Builder, did []string) {
+	if did == nil {
+		return
+	}
+	b.WriteString("did = [\n")
+	for _, d := range did {
+		fmt.Fprintf(b, "  %s,\n", tomlString(d))
+	}
+	b.WriteString("]\n")
+}
+
+func tomlString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString("\\" + string(r))
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&b, "\\u%04X", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String() + `"`
 }
 
 func writeCUDA(b *strings.Builder, c *CUDA) {

@@ -90,6 +90,7 @@ type Plan struct {
 	GitRepos          []GitRepo
 	GitSources        []GitSource // set where they can't be vendored into one folder
 	Tree              bool        // see AskTree
+	Watch             bool        // see Watched
 	AsksGit           bool        // the build sees git, and a repository of the commit
 	SplitDebug        bool        // see SplitScript
 	Inputs            Inputs
@@ -101,6 +102,15 @@ type Plan struct {
 func (p *Plan) AskTree() *Plan {
 	t := *p
 	t.Tree = true
+	return &t
+}
+
+// Watched is the plan with what runs at build time watched: see package audit.
+// It leaves the log in /audit/log beside what the plan leaves, which is the same
+// bits.
+func (p *Plan) Watched() *Plan {
+	t := *p
+	t.Watch = true
 	return &t
 }
 

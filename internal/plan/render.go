@@ -192,6 +192,9 @@ cat > "$cargo_home/config.toml" <<TOML
 		}
 		b.WriteString("rustc_commit=$(rustc -vV | sed -n 's/^commit-hash: " + commit + "')\n")
 	}
+	if p.Watch {
+		b.WriteString(watch())
+	}
 	b.WriteString(`cat > "$cargo_home/rustc" <<SH
 #!/bin/sh
 ` + p.wrapper() + `
@@ -233,7 +236,11 @@ func (p *Plan) runCargo(b *strings.Builder, n names, args string) {
 	for _, e := range p.BuildEnv() {
 		fmt.Fprintf(b, "    %s \\\n", e)
 	}
-	fmt.Fprintf(b, "    cargo %s\n", args)
+	command := "cargo"
+	if p.Watch {
+		command = watchProgram + " /out/audit/log cargo"
+	}
+	fmt.Fprintf(b, "    %s %s\n", command, args)
 }
 
 // toolVariables name the target's tools to Cargo and to the cc crate.
