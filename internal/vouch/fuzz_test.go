@@ -10,7 +10,7 @@ import (
 func FuzzBundle(f *testing.F) {
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA=="}]}}`))
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","verificationMaterial":{"certificate":{"rawBytes":"AAAA"},"tlogEntries":[{"logIndex":"1","logId":{"keyId":"AAAA"},"kindVersion":{"kind":"dsse","version":"0.0.1"},"canonicalizedBody":"e30="}]},"messageSignature":{}}`))
-	c, err := newInstance(SigstoreRoot)
+	c, err := NewInstance(SigstoreRoot)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func FuzzBundle(f *testing.F) {
 		if b.certified() {
 			_, err = b.byCertificate(c, nil, d)
 		} else {
-			err = b.byKey(key{}, d)
+			err = b.byKey(Key{}, d)
 		}
 		if err == nil {
 			t.Error("verified")
@@ -34,7 +34,7 @@ func FuzzBundle(f *testing.F) {
 func FuzzSimple(f *testing.F) {
 	f.Add([]byte("{}"), "AAAA", "", "")
 	f.Add(payload("sha256:00", cosignKind), "AAAA", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", `{"SignedEntryTimestamp":"AAAA","Payload":{"body":"e30=","logID":"00"}}`)
-	c, err := newInstance(SigstoreRoot)
+	c, err := NewInstance(SigstoreRoot)
 	if err != nil {
 		f.Fatal(err)
 	}

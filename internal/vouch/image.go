@@ -17,8 +17,8 @@ import (
 // signature is one that was found, of whatever form.
 type signature interface {
 	certified() bool // made with a certificate, not a key
-	byKey(k key, d digest.Digest) error
-	byCertificate(c *instance, ids []Identity, d digest.Digest) (Identity, error)
+	byKey(k Key, d digest.Digest) error
+	byCertificate(c *Instance, ids []Identity, d digest.Digest) (Identity, error)
 }
 
 // broken is a signature that can't be read.
@@ -52,14 +52,14 @@ func Image(ctx context.Context, r *address.Resolver, ref string, opt Options) (S
 
 // policy is whom to trust.
 type policy struct {
-	keys     []key
+	keys     []Key
 	ids      []Identity
-	instance *instance // nil: certificates can't be checked
+	instance *Instance // nil: certificates can't be checked
 }
 
 func newPolicy(name string, opt Options) (p policy, err error) {
 	for _, pem := range opt.PublicKeys {
-		k, err := parseKey(pem)
+		k, err := ParseKey(pem)
 		if err != nil {
 			return p, err
 		}
@@ -70,7 +70,7 @@ func newPolicy(name string, opt Options) (p policy, err error) {
 		p.ids = publisher(name)
 	}
 	if len(opt.TrustedRoot) > 0 {
-		p.instance, err = newInstance(opt.TrustedRoot)
+		p.instance, err = NewInstance(opt.TrustedRoot)
 	}
 	return p, err
 }
@@ -81,7 +81,7 @@ func (p policy) expects() bool { return len(p.keys)+len(p.ids) > 0 }
 func (p policy) who() string {
 	var all []string
 	for _, k := range p.keys {
-		all = append(all, "key SHA256:"+k.hash)
+		all = append(all, "key SHA256:"+k.Hash)
 	}
 	for _, id := range p.ids {
 		all = append(all, id.String())
@@ -146,7 +146,7 @@ func (p policy) check(s signature, d digest.Digest) (Signer, string, error) {
 	var err error
 	for _, k := range p.keys {
 		if err = s.byKey(k, d); err == nil {
-			return Signer{Key: k.hash, Expected: true}, "", nil
+			return Signer{Key: k.Hash, Expected: true}, "", nil
 		}
 	}
 	return Signer{}, "", err

@@ -322,7 +322,7 @@ func TestBadOptions(t *testing.T) {
 			t.Errorf("%s%s: %v", opt.PublicKeys, opt.TrustedRoot, err)
 		}
 	}
-	if _, err := newInstance(SigstoreRoot); err != nil {
+	if _, err := NewInstance(SigstoreRoot); err != nil {
 		t.Error(err)
 	}
 }

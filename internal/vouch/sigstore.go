@@ -32,7 +32,7 @@ type bundled struct{ *bundle.Bundle }
 func parseBundle(content []byte) (bundled, bool, error) {
 	b := &bundle.Bundle{Bundle: &protobundle.Bundle{}}
 	vouches := true
-	err := guard(func() error {
+	err := Guard(func() error {
 		if err := b.UnmarshalJSON(content); err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func parseBundle(content []byte) (bundled, bool, error) {
 }
 
 func newBundle(pb *protobundle.Bundle) (b *bundle.Bundle, err error) {
-	err = guard(func() error {
+	err = Guard(func() error {
 		if b, err = bundle.NewBundle(pb); err == nil {
 			_, err = b.VerificationContent()
 		}
@@ -63,9 +63,9 @@ func newBundle(pb *protobundle.Bundle) (b *bundle.Bundle, err error) {
 	return b, err
 }
 
-// guard makes an error of a panic. Bundles are strangers' input, and their
+// Guard makes an error of a panic. Bundles are strangers' input, and their
 // readers reach through many pointers.
-func guard(f func() error) (err error) {
+func Guard(f func() error) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("it is malformed")
@@ -79,7 +79,7 @@ func (b bundled) certified() bool {
 	return err == nil && c.Certificate() != nil
 }
 
-func (b bundled) byKey(k key, d digest.Digest) error {
+func (b bundled) byKey(k Key, d digest.Digest) error {
 	sum, err := hex.DecodeString(d.Encoded())
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (b bundled) byKey(k key, d digest.Digest) error {
 	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
 		return root.NewExpiringKey(k, time.Time{}, time.Time{}), nil
 	})
-	return guard(func() error {
+	return Guard(func() error {
 		v, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps())
 		if err == nil {
 			_, err = v.Verify(b, verify.NewPolicy(verify.WithArtifactDigest("sha256", sum), verify.WithKey()))
@@ -96,23 +96,24 @@ func (b bundled) byKey(k key, d digest.Digest) error {
 	})
 }
 
-func (b bundled) byCertificate(c *instance, ids []Identity, d digest.Digest) (Identity, error) {
+func (b bundled) byCertificate(c *Instance, ids []Identity, d digest.Digest) (Identity, error) {
 	sum, err := hex.DecodeString(d.Encoded())
 	if err != nil {
 		return Identity{}, err
 	}
-	return c.verify(b, ids, verify.WithArtifactDigest("sha256", sum))
+	return c.Verify(b, ids, verify.WithArtifactDigest("sha256", sum))
 }
 
-// key is a public key.
-type key struct {
+// Key is a public key.
+type Key struct {
 	sigsig.Verifier
-	hash string
+	Hash string // SHA-256 of it (PKIX, DER), in hex
 }
 
-func parseKey(pem []byte) (key, error) {
-	bad := func(err error) (key, error) {
-		return key{}, fault.Hint(fmt.Errorf("parsing public key: %w", err), `give a PEM file that begins with "-----BEGIN PUBLIC KEY-----", as cosign.pub does`)
+// ParseKey parses a public key in PEM.
+func ParseKey(pem []byte) (Key, error) {
+	bad := func(err error) (Key, error) {
+		return Key{}, fault.Hint(fmt.Errorf("parsing public key: %w", err), `give a PEM file that begins with "-----BEGIN PUBLIC KEY-----", as cosign.pub does`)
 	}
 	pub, err := cryptoutils.UnmarshalPEMToPublicKey(pem)
 	if err != nil {
@@ -127,16 +128,23 @@ func parseKey(pem []byte) (key, error) {
 		return bad(err)
 	}
 	sum := sha256.Sum256(der)
-	return key{v, hex.EncodeToString(sum[:])}, nil
+	return Key{v, hex.EncodeToString(sum[:])}, nil
 }
 
-// instance is a Sigstore instance.
-type instance struct{ v *verify.Verifier }
+// Instance is a Sigstore instance.
+type Instance struct {
+	v  *verify.Verifier
+	tr *root.TrustedRoot
+}
 
-func newInstance(trustedRoot []byte) (*instance, error) {
-	var v *verify.Verifier
-	err := guard(func() error {
-		tr, err := root.NewTrustedRootFromJSON(bytes.TrimSpace(trustedRoot))
+// NewInstance parses a trusted_root.json.
+func NewInstance(trustedRoot []byte) (*Instance, error) {
+	var (
+		v  *verify.Verifier
+		tr *root.TrustedRoot
+	)
+	err := Guard(func() (err error) {
+		tr, err = root.NewTrustedRootFromJSON(bytes.TrimSpace(trustedRoot))
 		if err != nil {
 			return err
 		}
@@ -156,12 +164,12 @@ func newInstance(trustedRoot []byte) (*instance, error) {
 	if err != nil {
 		return nil, fault.Hint(fmt.Errorf("parsing trusted root: %w", err), "give a trusted_root.json, as `cosign trusted-root create` writes it")
 	}
-	return &instance{v}, nil
+	return &Instance{v, tr}, nil
 }
 
-// verify checks a signature that was made with a certificate, and that it is
+// Verify checks a signature that was made with a certificate, and that it is
 // one of ids'; where there is none, anybody's.
-func (c *instance) verify(e verify.SignedEntity, ids []Identity, artifact verify.ArtifactPolicyOption) (id Identity, err error) {
+func (c *Instance) Verify(e verify.SignedEntity, ids []Identity, artifact verify.ArtifactPolicyOption) (id Identity, err error) {
 	var options []verify.PolicyOption
 	for _, want := range ids {
 		exact, err := verify.NewShortCertificateIdentity(want.Issuer, "", want.Subject, "")
@@ -173,7 +181,7 @@ func (c *instance) verify(e verify.SignedEntity, ids []Identity, artifact verify
 	if len(ids) == 0 {
 		options = append(options, verify.WithoutIdentitiesUnsafe())
 	}
-	err = guard(func() error {
+	err = Guard(func() error {
 		result, err := c.v.Verify(e, verify.NewPolicy(artifact, options...))
 		if err == nil {
 			cert := result.Signature.Certificate
@@ -185,4 +193,14 @@ func (c *instance) verify(e verify.SignedEntity, ids []Identity, artifact verify
 		return err
 	})
 	return id, err
+}
+
+// Knows tells whether a certificate is one of the instance's, whatever was
+// signed with it.
+func (c *Instance) Knows(leaf *x509.Certificate) bool {
+	err := Guard(func() error {
+		_, err := verify.VerifyLeafCertificate(leaf.NotBefore, leaf, c.tr)
+		return err
+	})
+	return err == nil
 }

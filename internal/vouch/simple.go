@@ -121,15 +121,15 @@ func logEntry(text []byte) (*protorekor.TransparencyLogEntry, error) {
 
 func (s simple) certified() bool { return s.entity != nil }
 
-func (s simple) byKey(k key, d digest.Digest) error {
+func (s simple) byKey(k Key, d digest.Digest) error {
 	if err := k.VerifySignature(bytes.NewReader(s.sig), bytes.NewReader(s.payload)); err != nil {
-		return fmt.Errorf("key SHA256:%s didn't make it", k.hash)
+		return fmt.Errorf("key SHA256:%s didn't make it", k.Hash)
 	}
 	return s.names(d)
 }
 
-func (s simple) byCertificate(c *instance, ids []Identity, d digest.Digest) (Identity, error) {
-	id, err := c.verify(s.entity, ids, verify.WithArtifact(bytes.NewReader(s.payload)))
+func (s simple) byCertificate(c *Instance, ids []Identity, d digest.Digest) (Identity, error) {
+	id, err := c.Verify(s.entity, ids, verify.WithArtifact(bytes.NewReader(s.payload)))
 	if err != nil {
 		return Identity{}, err
 	}
