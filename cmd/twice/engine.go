@@ -152,6 +152,9 @@ func (b *builder) Build(ctx context.Context, job verify.Job) error {
 // wantsGit is what a build script that found no git or no repository prints.
 var wantsGit = regexp.MustCompile(`(?i)\bgit\b`)
 
+// wantsOutside is what a build prints that looks for a file above its folder.
+var wantsOutside = regexp.MustCompile(`\.\./.*(No such file|not found)|(No such file|not found).*\.\./`)
+
 // explain adds the last lines of a failed step, if the display doesn't show them.
 func (b *builder) explain(err error, p *plan.Plan) error {
 	var step *engine.StepError
@@ -163,6 +166,9 @@ func (b *builder) explain(err error, p *plan.Plan) error {
 	}
 	if !p.AsksGit && slices.ContainsFunc(step.Tail(20), wantsGit.MatchString) {
 		return fault.Hint(err, "a build script may want git, which builds don't see: git = true in twice.toml gives them it, with the commit and its tags")
+	}
+	if p.Part && slices.ContainsFunc(step.Tail(20), wantsOutside.MatchString) {
+		return fault.Hint(err, "the build has the workspace's folder alone: whole-repository = true in twice.toml gives it all of the repository")
 	}
 	return fault.Hint(err, "the step's last lines are above; `twice plan` shows what ran")
 }

@@ -55,6 +55,8 @@ type EnvVar struct {
 // SourceConfig is [source.NAME].
 type SourceConfig struct {
 	ReplaceWith, Registry, LocalRegistry, Directory, Git, Branch, Tag, Rev string
+
+	File string // the nearest that has the table
 }
 
 // RustFlags returns the flags that Cargo would use for --target triple if

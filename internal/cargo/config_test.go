@@ -37,8 +37,9 @@ func TestConfig(t *testing.T) {
 				{Key: "cfg(unix)", Runner: []string{"a", "b c"}, File: ".cargo/config.toml"},
 			},
 			Env: []EnvVar{{Name: "FULL", Value: "f", Force: true, Relative: true, File: ".cargo/config.toml"}, {Name: "PLAIN", Value: "p", File: ".cargo/config.toml"}},
-			Sources: map[string]SourceConfig{"crates-io": {ReplaceWith: "m"}, "m": {Registry: "sparse+https://m.test/"}, "d": {Directory: "d"},
-				"g": {Git: "https://g.test/r", Branch: "b", Tag: "t", Rev: "r"}, "l": {LocalRegistry: "l"}},
+			Sources: map[string]SourceConfig{"crates-io": {ReplaceWith: "m", File: ".cargo/config.toml"},
+				"m": {Registry: "sparse+https://m.test/", File: ".cargo/config.toml"}, "d": {Directory: "d", File: ".cargo/config.toml"},
+				"g": {Git: "https://g.test/r", Branch: "b", Tag: "t", Rev: "r", File: ".cargo/config.toml"}, "l": {LocalRegistry: "l", File: ".cargo/config.toml"}},
 			Registries: map[string]string{"alt": "sparse+https://alt.test/"}, GitCLI: true,
 		}},
 		"the nearest counts, arrays are joined": {files(

@@ -101,6 +101,7 @@ func (c *Config) fill(merged map[string]any, origin map[string]string) error {
 		c.Sources[name] = SourceConfig{
 			ReplaceWith: s.text("replace-with"), Registry: s.text("registry"), LocalRegistry: s.text("local-registry"),
 			Directory: s.text("directory"), Git: s.text("git"), Branch: s.text("branch"), Tag: s.text("tag"), Rev: s.text("rev"),
+			File: origin["source."+name],
 		}
 	}
 	registries := top.sub("registries")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -177,37 +178,60 @@ func stringList(v any) ([]string, error) {
 	return all, nil
 }
 
-// paths lists the directories of m's path dependencies, joined to dir; those
-// that are inherited are joined to root. Patches count as dependencies.
-func (m *manifest) paths(dir, root string, inherited map[string]any) []string {
-	var all []string
-	add := func(deps map[string]any) {
+// eachDependency calls f with every dependency's table, an inherited one's in
+// its place. Patches count as dependencies.
+func (m *manifest) eachDependency(inherited map[string]any, f func(t map[string]any, inherited bool)) {
+	all := func(deps map[string]any) {
 		for name, d := range deps {
-			at := dir
 			t, _ := d.(map[string]any)
-			if t["workspace"] == true {
+			fromRoot := t["workspace"] == true
+			if fromRoot {
 				t, _ = inherited[name].(map[string]any)
-				at = root
 			}
-			if p, ok := t["path"].(string); ok && !path.IsAbs(p) {
-				all = append(all, path.Join(at, p))
-			} else if ok {
-				all = append(all, path.Clean(p))
-			}
+			f(t, fromRoot)
 		}
 	}
-	add(m.Dependencies)
-	add(m.DevDependencies)
-	add(m.BuildDependencies)
+	all(m.Dependencies)
+	all(m.DevDependencies)
+	all(m.BuildDependencies)
 	for _, t := range m.Target {
-		add(t.Dependencies)
-		add(t.DevDependencies)
-		add(t.BuildDependencies)
+		all(t.Dependencies)
+		all(t.DevDependencies)
+		all(t.BuildDependencies)
 	}
 	for _, p := range m.Patch {
-		add(p)
+		all(p)
 	}
+}
+
+// paths lists the directories of m's path dependencies, joined to dir; those
+// that are inherited are joined to root.
+func (m *manifest) paths(dir, root string, inherited map[string]any) []string {
+	var all []string
+	m.eachDependency(inherited, func(t map[string]any, fromRoot bool) {
+		at := dir
+		if fromRoot {
+			at = root
+		}
+		if p, ok := t["path"].(string); ok && !path.IsAbs(p) {
+			all = append(all, path.Join(at, p))
+		} else if ok {
+			all = append(all, path.Clean(p))
+		}
+	})
 	return all
+}
+
+// registries are the names of registries that dependencies come from, sorted.
+func (m *manifest) registries(inherited map[string]any) []string {
+	var all []string
+	m.eachDependency(inherited, func(t map[string]any, _ bool) {
+		if name, ok := t["registry"].(string); ok && name != "crates-io" {
+			all = append(all, name)
+		}
+	})
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // below says whether p, as path.Join made it, is in the file system.

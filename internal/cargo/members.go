@@ -134,6 +134,7 @@ func (l *loader) member(m *manifest, dir string) (*Member, error) {
 	}
 	slices.Sort(p.Paths)
 	p.Paths = slices.Compact(p.Paths)
+	p.Registries = m.registries(l.ws.Dependencies)
 	m.library(l.fsys, dir, p)
 	var err error
 	p.Bins, err = m.bins(l.fsys, dir, p.Edition)

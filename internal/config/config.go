@@ -8,6 +8,7 @@
 //	name  = "ripgrep"             # the sources lie in /build/<name>; default: each build's name
 //	epoch = 1763769600            # seconds since 1970, for a directory without git
 //	git   = true                  # build scripts get git and a repository of this one commit and its tags
+//	whole-repository = true       # the build gets all of the repository, not just the workspace's folder
 //
 //	[toolchain]
 //	channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages
@@ -88,7 +89,10 @@ type File struct {
 	// sources that have no time of their own. Nil: not said.
 	Epoch *int64 `toml:"epoch,omitempty" json:"epoch,omitempty"`
 	// Git has the build see git, and a repository of the commit that is built.
-	Git       bool      `toml:"git,omitempty" json:"git,omitempty"`
+	Git bool `toml:"git,omitempty" json:"git,omitempty"`
+	// WholeRepository takes all of the repository where the workspace is one of its folders.
+	WholeRepository bool `toml:"whole-repository,omitempty" json:"whole_repository,omitempty"`
+
 	Toolchain Toolchain `toml:"toolchain,omitempty" json:"toolchain"`
 	Builder   Builder   `toml:"builder,omitempty" json:"builder"`
 	CUDA      *CUDA     `toml:"cuda,omitempty" json:"cuda,omitempty"`

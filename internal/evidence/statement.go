@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/internal/artefact"
-	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/lock"
@@ -57,6 +56,9 @@ func sourceOf(p *resolve.Project) provenance.Source {
 	if p.Source.Kind == source.KindCrate {
 		s.Crate, s.SHA256 = p.Source.Name+"@"+p.Source.Version, p.Source.Checksum
 	}
+	if p.Source.Kind == source.KindArchive {
+		s.Archive, s.SHA256 = true, p.Source.Checksum
+	}
 	return s
 }
 
@@ -85,11 +87,11 @@ func dependencies(prep *verify.Prepared) []provenance.Resource {
 	for _, c := range p.Lock.Toolchain.Components {
 		list = append(list, provenance.Resource{Name: "rust/" + c.Name + "-" + c.Target, URI: c.Path, Digest: provenance.Sum(c.SHA256)})
 	}
-	for _, c := range p.CargoLock.Crates() {
+	for _, c := range p.Crates() {
 		list = append(list, provenance.Resource{Name: "crate/" + c.Name + "-" + c.Version, URI: "pkg:cargo/" + c.Name + "@" + c.Version,
 			Digest: provenance.Sum(digest.NewDigestFromEncoded(digest.SHA256, c.Checksum))})
 	}
-	for _, g := range cargo.GitDependencies(p.CargoLock) {
+	for _, g := range p.GitDependencies() {
 		list = append(list, provenance.Resource{Name: "git/" + g.URL, URI: "git+" + g.URL, Digest: map[string]string{"gitCommit": g.Commit}})
 	}
 	seen := map[string]bool{}

@@ -24,7 +24,7 @@ import (
 // git composes what a project with git dependencies needs besides: a builder
 // with git in it, and repositories that hold the locked commits.
 func (set *Set) git(ctx context.Context, tools resolve.Tools, p *resolve.Project, toolchain ...compose.Input) error {
-	deps := cargo.GitDependencies(p.CargoLock)
+	deps := p.GitDependencies()
 	if len(deps) == 0 {
 		return nil
 	}
@@ -132,7 +132,7 @@ func checkTree(ctx context.Context, tools resolve.Tools, l *lock.Lock, d cargo.G
 // submodules that only the commits name.
 func GitRepos(p *resolve.Project) []plan.GitRepo {
 	var out []plan.GitRepo
-	for _, d := range cargo.GitDependencies(p.CargoLock) {
+	for _, d := range p.GitDependencies() {
 		r := plan.GitRepo{URL: d.URL, Folder: folderOf(d.URL)}
 		if !slices.Contains(out, r) {
 			out = append(out, r)

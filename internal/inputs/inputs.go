@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/image"
@@ -49,7 +48,7 @@ type Set struct {
 // resolve.LocateWheels.
 func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 	var items []fetch.Item
-	for _, c := range p.CargoLock.Crates() {
+	for _, c := range p.Crates() {
 		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1,
 			Digest: digest.NewDigestFromEncoded(digest.SHA256, c.Checksum), URLs: tools.Resolver.Crate(c.Name, c.Version)})
 	}
@@ -65,7 +64,7 @@ func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name == p.GitBuilder() && len(cargo.GitDependencies(p.CargoLock)) > 0 {
+		if name == p.GitBuilder() && len(p.GitDependencies()) > 0 {
 			if def, err = def.With(resolve.GitGroup); err != nil {
 				return nil, err
 			}
@@ -92,7 +91,7 @@ func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
 	if err := tools.Fetcher.Fetch(ctx, items); err != nil {
 		return err
 	}
-	for _, d := range cargo.GitDependencies(p.CargoLock) {
+	for _, d := range p.GitDependencies() {
 		if _, err := resolve.FetchGit(ctx, tools, d); err != nil {
 			return err
 		}
@@ -131,8 +130,8 @@ func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.P
 			return fmt.Errorf("composing the repository's layer: %w", err)
 		}
 	}
-	set.Crates, set.GitCrates = len(p.CargoLock.Crates()), 0
-	for _, d := range cargo.GitDependencies(p.CargoLock) {
+	set.Crates, set.GitCrates = len(p.Crates()), 0
+	for _, d := range p.GitDependencies() {
 		set.GitCrates += len(d.Packages)
 	}
 	set.Packages, err = p.BuilderPackages()

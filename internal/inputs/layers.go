@@ -67,7 +67,7 @@ func toolchainKey(pin toolchain.Pin) digest.Digest {
 
 // vendor is the layer of the registry's crates. Its key is their checksums.
 func vendor(ctx context.Context, tools resolve.Tools, p *resolve.Project) (image.Image, error) {
-	crates := p.CargoLock.Crates()
+	crates := p.Crates()
 	var b strings.Builder
 	b.WriteString("crates\n")
 	for _, c := range crates {

@@ -24,7 +24,7 @@ type Private struct {
 // dependencies, with bases its base images by digest.
 func NewPrivate(p *resolve.Project, git, bases bool) Private {
 	var v Private
-	if git && len(cargo.GitDependencies(p.CargoLock)) > 0 {
+	if git && len(p.GitDependencies()) > 0 {
 		v.CargoLock = p.CargoLockText
 	}
 	if bases {

@@ -126,7 +126,9 @@ func (s Side) Settings(p *Plan) Settings {
 	for _, a := range s.Vary {
 		switch a {
 		case BuildPath:
-			v.Source = "/b/another/path/of/" + p.Name
+			if !p.SamePath {
+				v.Source = "/b/another/path/of/" + p.Name
+			}
 		case CargoHome:
 			v.CargoHome = "/b/cargo-home"
 		case Home:

@@ -93,6 +93,10 @@ type Plan struct {
 	Watch             bool        // see Watched
 	AsksGit           bool        // the build sees git, and a repository of the commit
 	SplitDebug        bool        // see SplitScript
+	Registries        []Registry  // others than crates.io that crates come from
+	Replaced          bool        // the project's own configuration replaces sources by other registries: ours goes before it
+	SamePath          bool        // both sides build in one folder: it would reach the bits
+	Part              bool        // the sources are a folder of their repository; says nothing to the engine
 	Inputs            Inputs
 }
 
@@ -124,6 +128,13 @@ type Tools struct {
 type GitRepo struct {
 	URL    string // as cargo asks for it
 	Folder string // its folder in the git input, /in/git/<Folder>
+}
+
+// Registry is a registry other than crates.io.
+type Registry struct {
+	Name   string // of its table in Cargo's configuration
+	Index  string // "sparse+https://…", or the address of a git index
+	Folder string // below registry/src
 }
 
 // GitSource is a commit of a repository, with the packages that Cargo.lock takes
@@ -222,6 +233,11 @@ func (p *Plan) Check() error {
 	for _, s := range p.GitSources {
 		if strings.ContainsAny(s.URL+s.Commit+s.Folder+strings.Join(s.Packages, ""), "\x00\n\r'\"\\$`|&") {
 			return fmt.Errorf("planning the build: %q can't stand in Cargo's configuration", s.URL)
+		}
+	}
+	for _, r := range p.Registries {
+		if strings.ContainsAny(r.Name+r.Index+r.Folder, "\x00\n\r'\"\\$`|& ") {
+			return fmt.Errorf("planning the build: %q can't stand in Cargo's configuration", r.Index)
 		}
 	}
 	for _, r := range p.GitRepos {

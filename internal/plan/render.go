@@ -108,7 +108,7 @@ func (p *Plan) gitStage(b *strings.Builder, s sideText, n names) {
 replace-with = "twice"
 [source.twice]
 directory = "/in/vendor/` + IndexDir + `"
-[net]
+` + p.registries("/in/vendor") + `[net]
 git-fetch-with-cli = true
 TOML
 `)
@@ -117,7 +117,8 @@ TOML
 		return
 	}
 	fmt.Fprintf(b, "cd /source/%s\n", p.Dir)
-	b.WriteString("cargo vendor --locked --versioned-dirs --respect-source-config /vendor/" + IndexDir + " > /tmp/sources.toml\n")
+	b.WriteString("cargo " + p.configFirst("/cargo") + "vendor --locked --versioned-dirs --respect-source-config /vendor/" + IndexDir + " > /tmp/sources.toml\n")
+	p.takeRegistries(b, "/vendor")
 	// cargo names the git sources it replaced; their replacement is ours.
 	b.WriteString("sed -n '/^\\[source\\.\"git+/,/^$/p' /tmp/sources.toml | sed 's/^replace-with = .*/replace-with = \"twice\"/' > /vendor/git-sources.toml\n")
 	fmt.Fprintf(b, "find /vendor -exec touch -h -d @%s {} +\n", n.time(p.Epoch))
@@ -176,8 +177,10 @@ umask 022
 mkdir -p "$src" "$home" "$cargo_home/registry/src" /out/bin /out/rlib
 cp -R /in/source/. "$src"
 cp -R /in/vendor/` + IndexDir + ` "$cargo_home/registry/src/"
-cat > "$cargo_home/config.toml" <<TOML
-` + cargoConfig("$cargo_home") + `TOML
+`)
+	p.takeRegistries(b, `"$cargo_home/registry/src/"`)
+	b.WriteString(`cat > "$cargo_home/config.toml" <<TOML
+` + p.cargoConfig("$cargo_home") + `TOML
 `)
 	if p.AsksGit {
 		b.WriteString("cp -R /in/repository \"$src/.git\"\ngit config --system --add safe.directory '*'\n")
@@ -240,7 +243,7 @@ func (p *Plan) runCargo(b *strings.Builder, n names, args string) {
 	if p.Watch {
 		command = watchProgram + " /out/audit/log cargo"
 	}
-	fmt.Fprintf(b, "    %s %s\n", command, args)
+	fmt.Fprintf(b, "    %s %s%s\n", command, p.configFirst("\"$cargo_home\""), args)
 }
 
 // toolVariables name the target's tools to Cargo and to the cc crate.
@@ -260,14 +263,40 @@ func (p *Plan) toolVariables() []string {
 
 // CargoConfig is Cargo's configuration on a side: crates come from the vendor
 // input alone. A project with git dependencies has more, from its vendoring.
-func (p *Plan) CargoConfig(s Settings) string { return cargoConfig(s.CargoHome) }
+func (p *Plan) CargoConfig(s Settings) string { return p.cargoConfig(s.CargoHome) }
 
-func cargoConfig(cargoHome string) string {
+func (p *Plan) cargoConfig(cargoHome string) string {
 	return `[source.crates-io]
 replace-with = "twice"
 [source.twice]
 directory = "` + cargoHome + `/registry/src/` + IndexDir + `"
-`
+` + p.registries(cargoHome+"/registry/src")
+}
+
+// registries are the tables of Cargo's configuration that have the crates of
+// other registries in folders below a directory.
+func (p *Plan) registries(dir string) string {
+	var b strings.Builder
+	for _, r := range p.Registries {
+		fmt.Fprintf(&b, "[source.\"%s\"]\nregistry = \"%s\"\nreplace-with = \"twice-%s\"\n", r.Name, r.Index, r.Folder)
+		fmt.Fprintf(&b, "[source.\"twice-%s\"]\ndirectory = \"%s/%s\"\n", r.Folder, dir, r.Folder)
+	}
+	return b.String()
+}
+
+// takeRegistries copies their crates.
+func (p *Plan) takeRegistries(b *strings.Builder, to string) {
+	for _, r := range p.Registries {
+		fmt.Fprintf(b, "cp -R /in/vendor/%s %s\n", r.Folder, to)
+	}
+}
+
+// configFirst has Cargo read the plan's configuration before the project's.
+func (p *Plan) configFirst(cargoHome string) string {
+	if !p.Replaced {
+		return ""
+	}
+	return "--config " + cargoHome + "/config.toml "
 }
 
 // wrapper is the text of RUSTC_WRAPPER. It stands in an unquoted here-document.

@@ -11,6 +11,7 @@ import (
 // workspace. All versions are those of Cargo.lock: no others are there.
 func (p *Plan) splitVendor(b *strings.Builder) {
 	b.WriteString("cp -R /in/vendor/" + IndexDir + " /vendor/\n")
+	p.takeRegistries(b, "/vendor/")
 	for _, s := range p.GitSources {
 		fmt.Fprintf(b, "mkdir -p /split/%s\ncd /split/%s\n: > lib.rs\ncp '/source%s/Cargo.lock' .\n", s.Folder, s.Folder, slashed(p.Dir))
 		b.WriteString("cat > Cargo.toml <<'TOML'\n[package]\nname = \"twice-vendor\"\nversion = \"0.0.0\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\n")

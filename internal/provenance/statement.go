@@ -91,7 +91,8 @@ type External struct {
 
 // Source is what was built.
 type Source struct {
-	Crate   string `json:"crate,omitempty"` // NAME@VERSION
+	Crate   string `json:"crate,omitempty"`   // NAME@VERSION
+	Archive bool   `json:"archive,omitempty"` // a tar archive, which SHA256 names
 	SHA256  string `json:"sha256,omitempty"`
 	Commit  string `json:"commit,omitempty"`
 	Dir     string `json:"dir,omitempty"` // of the workspace in the repository

@@ -71,8 +71,12 @@ func New(p *resolve.Project, pl *plan.Plan) (*Recipe, error) {
 		return nil, fault.Hint(errors.New("a package of one version is in Cargo.lock from two sources, and cargo vendor takes only one of them"),
 			"`twice build` vendors each source by itself; `twice plan` shows how")
 	}
-	if len(pl.GitSources) > 0 {
-		return nil, fault.Hint(errors.New("two sources of Cargo.lock have a package of one name and version: no recipe puts both into one folder"),
+	if len(pl.Registries) > 0 {
+		return nil, fault.Hint(fmt.Errorf("crates come from %s: no recipe puts them into a folder of their own", pl.Registries[0].Index),
+			"`twice plan` prints what a build runs")
+	}
+	if pl.SamePath {
+		return nil, fault.Hintf(fmt.Errorf("a path dependency lies outside of the workspace's root, so the bits depend on the folder %s (rust-lang/cargo#7645)", pl.CanonicalSource()),
 			"`twice plan` prints what a build runs")
 	}
 	r := &Recipe{Plan: pl, Version: p.Version(), Rustc: p.Lock.Toolchain.Rustc}
@@ -101,6 +105,9 @@ func New(p *resolve.Project, pl *plan.Plan) (*Recipe, error) {
 var reachesBits = regexp.MustCompile(`^(binutils|gcc-[0-9]+|libc6-dev)$`)
 
 func newSource(s *source.Source) (Source, error) {
+	if s.Kind == source.KindArchive {
+		return Source{}, fault.Hint(fmt.Errorf("%s is an archive, and a recipe says where a published crate or a commit may be had", s.Spec), "name the crate, or the repository at its commit")
+	}
 	if s.Dirty || s.Kind != source.KindCrate && s.Commit == "" {
 		return Source{}, fault.Hint(fmt.Errorf("%s is no commit that somebody else could have", s.Spec), "commit it, and leave --dirty out")
 	}

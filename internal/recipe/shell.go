@@ -149,7 +149,11 @@ func (r *Recipe) shellBuild(line func(string, ...any)) {
 	for _, e := range r.Plan.BuildEnv() {
 		line(`    %s \`, e)
 	}
-	line("    cargo build --frozen %s", strings.Join(r.Plan.CargoArgs(), " "))
+	first := ""
+	if r.Plan.Replaced {
+		first = `--config "$cargo_home/config.toml" `
+	}
+	line("    cargo %sbuild --frozen %s", first, strings.Join(r.Plan.CargoArgs(), " "))
 	line(`cd "target/%s"`, r.Plan.Triple)
 	if r.Plan.Rlibs {
 		line(`echo "rlibs: $PWD/%s/deps"`, r.Plan.ProfileDir())

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/opencontainers/go-digest"
@@ -13,11 +12,14 @@ import (
 
 // Summary says in a few words what a project is built from.
 func (p *Project) Summary() string {
-	s := fmt.Sprintf("%d crates", len(p.CargoLock.Crates()))
+	s := fmt.Sprintf("%d crates", len(p.Crates()))
+	if n := p.Committed(); n > 0 {
+		s += fmt.Sprintf(" · %d committed", n)
+	}
 	if p.Profile != "" {
 		s = "profile " + p.Profile + " · " + s
 	}
-	if n := len(cargo.GitDependencies(p.CargoLock)); n > 0 {
+	if n := len(p.GitDependencies()); n > 0 {
 		s += fmt.Sprintf(" · %d git repositories", n)
 	}
 	s += " · rust " + p.RustVersion()

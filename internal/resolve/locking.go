@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/images"
-	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/lock"
@@ -71,7 +70,7 @@ func (p *Project) answers(data []byte) error {
 			return stale(fmt.Sprintf("name = %q", name), "it was made for another definition of image %s", name)
 		}
 	}
-	for _, g := range cargo.GitDependencies(p.CargoLock) {
+	for _, g := range p.GitDependencies() {
 		if !slices.ContainsFunc(l.Git, func(x lock.Git) bool { return x.URL == g.URL && x.Commit == g.Commit }) {
 			return stale("[[git]]", "it has no %s at %s", g.URL, g.Commit)
 		}
@@ -91,7 +90,7 @@ func (p *Project) ImageNames() ([]string, error) {
 	names = append(names, EngineImage)
 	if !p.Config.Builder.ByDigest() {
 		names = append(names, p.Config.Builder.Image)
-	} else if len(cargo.GitDependencies(p.CargoLock)) > 0 {
+	} else if len(p.GitDependencies()) > 0 {
 		names = append(names, p.GitBuilder())
 	}
 	for _, im := range p.Config.Images {

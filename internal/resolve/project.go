@@ -77,10 +77,15 @@ type Project struct {
 	LockFrom  string       // for people: "twice.lock", "built-in pins", …
 
 	CargoLockText string // what CargoLock was parsed from
-	Profile       string // see Options.Profile
+	// Indexes are other registries that the sources' own configuration puts in
+	// the place of those in Cargo.lock: where crates are fetched from first. A
+	// plan's own configuration has to go before such a replacement.
+	Indexes map[string]string // by the source as in Cargo.lock
+	Profile string            // see Options.Profile
 
-	locked bool          // see Options.Locked
-	asked  digest.Digest // config.File.InputsDigest of all builds, whichever are wanted
+	inTree map[string]bool // sources of Cargo.lock whose crates are committed with the sources
+	locked bool            // see Options.Locked
+	asked  digest.Digest   // config.File.InputsDigest of all builds, whichever are wanted
 }
 
 // Open reads the source and its settings. Close it when done.
@@ -101,12 +106,20 @@ func Open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 		p.Source.EpochFrom = config.Name
 	}
 	// A repository's commit is of all its files.
-	if p.Config.Git && p.Source.Prefix != "" {
+	if (p.Config.Git || p.Config.WholeRepository) && p.Source.Prefix != "" {
 		if err := p.Close(); err != nil {
 			return nil, err
 		}
 		opt.whole = true
-		return open(ctx, tools, spec, opt)
+		if p, err = open(ctx, tools, spec, opt); err != nil {
+			return nil, err
+		}
+	}
+	if p.Config.Git {
+		if err := p.Source.NoLarge(); err != nil {
+			_ = p.Close()
+			return nil, err
+		}
 	}
 	return p, nil
 }
@@ -149,6 +162,12 @@ func (p *Project) read(opt Options) error {
 	}
 	p.CargoLockText = string(data)
 	if err := pinned(p.CargoLock); err != nil {
+		return err
+	}
+	if err := p.replaced(fsys); err != nil {
+		return err
+	}
+	if err := ws.Unnamed(); err != nil {
 		return err
 	}
 	p.Config = &config.File{}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/images"
-	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/fault"
@@ -178,7 +177,7 @@ func (p *Project) relockImage(ctx context.Context, tools Tools, old *lock.Lock, 
 
 func (p *Project) relockGit(ctx context.Context, tools Tools, old *lock.Lock, move bool) ([]lock.Git, error) {
 	var out []lock.Git
-	for _, g := range cargo.GitDependencies(p.CargoLock) {
+	for _, g := range p.GitDependencies() {
 		i := slices.IndexFunc(old.Git, func(x lock.Git) bool { return x.URL == g.URL && x.Commit == g.Commit })
 		if i >= 0 && !move {
 			out = append(out, old.Git[i])

@@ -1,5 +1,5 @@
 // Package source opens what is to be built: a published crate, a directory of
-// this machine, or one commit of a git repository. What it gives is a file
+// this machine, one commit of a git repository, or an archive. What it gives is a file
 // tree that is the same wherever the same thing was opened.
 //
 // # Directories
@@ -18,6 +18,16 @@
 // Every time is Source.Epoch: that of the commit; of a crate the newest of its
 // files (which for crates that a Cargo of today packed is 1153704088,
 // 2006-07-24, throughout); else 0. Modes are 0755 and 0644, the owner is root.
+//
+// A pointer of git's large file storage has the hash of the file that it stands for,
+// so the file is in the tree: from .git/lfs, or from the work tree.
+//
+// # Files
+//
+// A .crate is the crate that it is, whoever gave it the name. A tar archive is a
+// tree without a commit: a folder that all of it lies in is left out, and its
+// own .git is; it is identified by the archive's SHA-256, and dated by its newest
+// file.
 //
 // Refused: symbolic links that leave the tree, pointers to large files that
 // aren't there, devices and the like, and paths that a checkout would refuse.

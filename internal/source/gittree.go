@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/spool"
 )
@@ -78,6 +77,9 @@ type gitReader struct {
 	// whole tree, commit what the superproject records.
 	module  func(ctx context.Context, in repo, at, path, commit string) (repo, error)
 	modules int
+
+	worktree bool     // files are checked out in the repositories' directories
+	files    []string // that are in git's large file storage
 }
 
 // read adds the files below prefix of a commit in r, at "at" in the tree, with
@@ -113,7 +115,7 @@ func (g *gitReader) read(ctx context.Context, r repo, commit, prefix, at string,
 			}
 			continue
 		}
-		if err := g.blob(ctx, cat, e, full); err != nil {
+		if err := g.blob(ctx, r, cat, e, full); err != nil {
 			return fmt.Errorf("%s: %w", full, err)
 		}
 	}
@@ -148,7 +150,7 @@ func (g *gitReader) submodule(ctx context.Context, r repo, full, at, commit stri
 	return nil
 }
 
-func (g *gitReader) blob(ctx context.Context, cat *catFile, e treeEntry, full string) error {
+func (g *gitReader) blob(ctx context.Context, in repo, cat *catFile, e treeEntry, full string) error {
 	return cat.object(e.id, func(kind string, size int64, r io.Reader) error {
 		if kind != "blob" {
 			return fmt.Errorf("object %s is a %s", e.id, kind)
@@ -160,19 +162,25 @@ func (g *gitReader) blob(ctx context.Context, cat *catFile, e treeEntry, full st
 			}
 			return addWithParents(g.tree, layer.Symlink(full, string(target), g.mtime))
 		}
+		var open func() (io.ReadCloser, error)
 		if size < maxPointer {
 			data, err := io.ReadAll(r)
 			if err != nil {
 				return err
 			}
-			if isPointer(data) {
-				return lfsError()
-			}
 			r = bytes.NewReader(data)
+			if isPointer(data) {
+				if open, size, err = g.large(ctx, in, e, data); err != nil {
+					return err
+				}
+				g.files = append(g.files, full)
+			}
 		}
-		open, err := g.spool.Put(ctx, r, size)
-		if err != nil {
-			return err
+		if open == nil {
+			var err error
+			if open, err = g.spool.Put(ctx, r, size); err != nil {
+				return err
+			}
 		}
 		mode := int64(0o644)
 		if e.mode == modeExec {
@@ -194,18 +202,6 @@ func addWithParents(tree *layer.Tree, e layer.Entry) error {
 		}
 	}
 	return tree.Add(e)
-}
-
-// A pointer of git's large file storage has fewer bytes than this.
-const maxPointer = 1024
-
-func isPointer(data []byte) bool {
-	return bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/spec/")) && bytes.Contains(data, []byte("\noid "))
-}
-
-func lfsError() error {
-	return fault.Hint(errors.New("a pointer to git's large file storage, not the file"),
-		"commit the file itself, or check it out with `git lfs pull` and pass --dirty")
 }
 
 // GitTree is the files of a commit that FetchGit brought into dir, with its

@@ -32,7 +32,7 @@ func openDirectory(ctx context.Context, spec string, opt Options) (*Source, erro
 	if st, err := os.Stat(dir); err != nil {
 		return nil, err
 	} else if !st.IsDir() {
-		return nil, fault.Hintf(errors.New("not a directory"), "name %s", filepath.Dir(spec))
+		return openArchive(ctx, spec, dir, opt)
 	}
 	sp, err := spool.New(opt.spoolDir())
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Source) readHead(ctx context.Context, sp *spool.Spool, top, root string
 	if err != nil {
 		return err
 	}
-	g := &gitReader{spool: sp, tree: s.Tree}
+	g := &gitReader{spool: sp, tree: s.Tree, worktree: true}
 	g.module = func(ctx context.Context, in repo, at, rel, commit string) (repo, error) {
 		sub := repo{filepath.Join(in.dir, filepath.FromSlash(rel))}
 		const hint = "run `git submodule update --init --recursive`"
@@ -191,7 +191,9 @@ func (s *Source) readHead(ctx context.Context, sp *spool.Spool, top, root string
 		}
 		return sub, nil
 	}
-	return g.read(ctx, repo{top}, s.Commit, prefix, "", 0)
+	err = g.read(ctx, repo{top}, s.Commit, prefix, "", 0)
+	s.Large = g.files
+	return err
 }
 
 // changes lists what differs from HEAD in r's directory, untracked files

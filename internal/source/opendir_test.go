@@ -2,7 +2,9 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -227,7 +229,7 @@ func TestEscapingLinks(t *testing.T) {
 
 func TestLargeFilePointers(t *testing.T) {
 	dir, _ := newRepo(t, "Cargo.toml", manifestA, "big.bin", pointer)
-	refuse(t, dir, Options{}, "big.bin: a pointer to git's large file storage", "git lfs pull")
+	refuse(t, dir, Options{}, "big.bin: a pointer to git's large file storage", "commit the file anew")
 	write(t, dir, "big.bin", "the real file")
 	if s := open(t, dir, Options{Dirty: true}); !s.Dirty {
 		t.Errorf("%+v", s)
@@ -235,6 +237,44 @@ func TestLargeFilePointers(t *testing.T) {
 	plain := tempDir(t)
 	write(t, plain, "Cargo.toml", manifestA, "big.bin", pointer)
 	refuse(t, plain, Options{}, "big.bin", "")
+}
+
+// A pointer says which file the commit means, so the file counts as
+// committed, whether git-lfs left it in its storage or in the work tree alone.
+func TestLargeFiles(t *testing.T) {
+	const content = "the real file"
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+	good := fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", sum, len(content))
+	dir, commit := newRepo(t, "Cargo.toml", manifestA, "data/big.bin", good)
+	refuse(t, dir, Options{}, "data/big.bin: a pointer", "git lfs pull")
+
+	check := func(where string) {
+		t.Helper()
+		s := open(t, dir, Options{})
+		if has := strings.Join(listing(t, s.Tree), "\n"); s.Dirty || s.Commit != commit || !strings.Contains(has, "644 data/big.bin = "+content) {
+			t.Errorf("%s: dirty %v\n%s", where, s.Dirty, has)
+		}
+		if err := s.NoLarge(); err == nil || !strings.Contains(fault.HintOf(err), "git = true") {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+	object := ".git/lfs/objects/" + sum[:2] + "/" + sum[2:4] + "/" + sum
+	write(t, dir, object, content)
+	check("in the storage")
+	write(t, dir, object, "the rael file") // of the same size
+	refuse(t, dir, Options{}, "data/big.bin: a pointer", "git lfs pull")
+
+	// What `git lfs pull` does: the filter makes git see no change.
+	if err := os.Remove(filepath.Join(dir, object)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, ".git/info/attributes", "*.bin filter=lfs\n", ".git/pointer", good, "data/big.bin", content)
+	gitRun(t, dir, "config", "filter.lfs.clean", "cat .git/pointer; cat > /dev/null")
+	gitRun(t, dir, "add", "data/big.bin")
+	check("in the work tree")
+
+	cache := tempDir(t)
+	refuse(t, "git+file://"+dir+"#"+commit, Options{GitCache: cache}, "data/big.bin: a pointer", "clone the repository, run `git lfs pull` there")
 }
 
 func TestWorktreesAndShallowClones(t *testing.T) {

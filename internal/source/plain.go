@@ -171,7 +171,7 @@ func addOnDisk(tree *layer.Tree, full, at string) error {
 			return err
 		}
 		if isPointer(data) {
-			return fmt.Errorf("%s: %w", at, lfsError())
+			return fmt.Errorf("%s: %w", at, lfsError(hintPull))
 		}
 	}
 	e := layer.File(at, 0o644, 0, nil)

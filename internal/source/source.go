@@ -19,10 +19,10 @@ import (
 // Source is an opened source. Close it when Tree is no longer read.
 type Source struct {
 	Spec       string      // as Open takes it, as exactly as is known: "crate:ripgrep@15.1.0"
-	Kind       string      // KindCrate, KindDirectory or KindGit
+	Kind       string      // one of the Kind constants
 	Name       string      // of the crate, the directory or the repository
 	Version    string      // crates only
-	Checksum   string      // crates only: SHA-256 of the .crate, 64 hex
+	Checksum   string      // crates and archives only: SHA-256 of the file, 64 hex
 	Commit     string      // 40 hex, "" when unknown
 	Tag        string      // a git tag that names Commit, "" when there is none
 	Tags       []string    // all that name it, sorted
@@ -31,6 +31,7 @@ type Source struct {
 	Dirty      bool        // Tree is not what Commit says
 	DirtyFiles []string    // below Tree's root, sorted
 	Untracked  []string    // those of DirtyFiles that git doesn't track
+	Large      []string    // files of git's large file storage
 	Tree       *layer.Tree // every time is Epoch, the owner root
 	Dir        string      // the workspace's directory in Tree, "" = its root
 	Repository string      // where others may have Commit: a URL without credentials, or a path; "" for crates
@@ -46,12 +47,14 @@ const (
 	KindCrate     = "crate"
 	KindDirectory = "directory"
 	KindGit       = "git"
+	KindArchive   = "archive"
 )
 
 // Where an Epoch comes from, in words for people.
 const (
 	FromCommit   = "time of the commit"
 	FromCrate    = "newest file of the crate"
+	FromArchive  = "newest file of the archive"
 	FromOverride = "given"
 	FromNothing  = "nothing known"
 )
@@ -69,7 +72,7 @@ type Options struct {
 	Offline       bool   // fetch nothing
 }
 
-// Open opens spec: "crate:NAME" or "crate:NAME@VERSION", "git+URL#COMMIT", or a directory.
+// Open opens spec: "crate:NAME" or "crate:NAME@VERSION", "git+URL#COMMIT", a directory, a .crate file or a tar archive.
 func Open(ctx context.Context, spec string, opt Options) (*Source, error) {
 	var s *Source
 	var err error

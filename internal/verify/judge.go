@@ -292,6 +292,16 @@ func (s *side) verdict() verdict.Build {
 	}
 }
 
+// fixed are the axes that the project itself keeps from being varied.
+func (prep *Prepared) fixed() []plan.Unvaried {
+	out := prep.Project.Outside()
+	if len(out) == 0 {
+		return nil
+	}
+	return []plan.Unvaried{{Name: string(plan.BuildPath), Why: fmt.Sprintf(
+		"%s is a path dependency outside of the workspace's root, and Cargo names its symbols after its absolute path (rust-lang/cargo#7645); both sides build in /build", out[0])}}
+}
+
 // axes describes what was varied, with both values, and what was not.
 func axes(vary []plan.Axis, fixed []plan.Unvaried, a, b plan.Settings) (varied, not []verdict.Axis) {
 	on := map[plan.Axis]bool{}

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/craton-co/twice/internal/artefact"
-	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/inputs"
@@ -164,6 +163,8 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		RustSrc: slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
 		Tools:   p.Tools(b.Target),
 		OutDir:  p.Config.Archive.OutDir,
+
+		Registries: p.Registries(), Replaced: len(p.Indexes) > 0, SamePath: len(p.Outside()) > 0, Part: p.Source.Prefix != "",
 	}
 	if p.IsDebian() {
 		def, err := p.Definition(p.Config.Builder.Image)
@@ -187,7 +188,7 @@ func gitSources(p *resolve.Project, in *inputs.Set) []plan.GitSource {
 	if !p.CargoLock.SameInTwoSources() {
 		return nil
 	}
-	for _, d := range cargo.GitDependencies(p.CargoLock) {
+	for _, d := range p.GitDependencies() {
 		s := plan.GitSource{URL: d.URL, Commit: d.Commit, Packages: d.Packages}
 		for _, r := range in.GitRepos {
 			if r.URL == d.URL {
@@ -266,7 +267,7 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	if err != nil {
 		return nil, err
 	}
-	fixed = engine.Fixed()
+	fixed = append(engine.Fixed(), prep.fixed()...)
 	opt.Vary = slices.DeleteFunc(slices.Clone(opt.Vary), func(a plan.Axis) bool {
 		return slices.ContainsFunc(fixed, func(f plan.Unvaried) bool { return f.Name == string(a) })
 	})
