@@ -142,6 +142,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"same-digests":   cmdSameDigests,
 			"same-base":      cmdSameBase,
 			"same-flags":     cmdSameFlags,
+			"serve-company":  cmdServeCompany,
 			"serve-git":      cmdServeGit(map[string]*httptest.Server{}),
 			"serve-image":    cmdServeImage(map[*testscript.TestScript]*httptest.Server{}),
 			"buildkitd":      cmdBuildkitd,

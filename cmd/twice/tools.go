@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -30,6 +31,9 @@ func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) 
 	if err != nil {
 		return resolve.Tools{}, err
 	}
+	if err := trustForGit(r); err != nil {
+		return resolve.Tools{}, err
+	}
 	f := &fetch.Fetcher{Store: st, Client: r.HTTPClient(), Offline: g.offline, Progress: p.fetched}
 	if !g.offline {
 		if err := r.Discover(ctx, f.Get); err != nil {
@@ -44,6 +48,28 @@ func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) 
 		}
 	}
 	return tools, nil
+}
+
+// trustForGit has git trust what our own requests trust: one setting is enough
+// for a company's certificate.
+func trustForGit(r *address.Resolver) error {
+	pem, err := r.GitCertificates(os.Getenv)
+	if err != nil || pem == "" {
+		return err
+	}
+	dir, err := cacheDir("certificates.pem")
+	if err != nil {
+		return err
+	}
+	if old, err := os.ReadFile(dir); err != nil || string(old) != pem {
+		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+			return err
+		}
+		if err := replaceFile(dir, []byte(pem)); err != nil {
+			return fmt.Errorf("writing certificates for git: %w", err)
+		}
+	}
+	return os.Setenv("GIT_SSL_CAINFO", dir)
 }
 
 // openFetched opens a source with its lock, and brings its inputs into the

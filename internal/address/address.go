@@ -32,13 +32,29 @@
 //	pypi        a simple index: <project>/ lists the files (PEP 503 or 691);
 //	            or the files themselves, in one folder
 //
-// The machine's proxies and certificates are net/http's: HTTPS_PROXY,
-// HTTP_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR. apt's own proxy setting,
-// git-protocol cargo registries and registries that want a token are not
-// followed.
+// # Other registries
+//
+// What Cargo.lock takes from another registry is fetched from the registry that
+// it names: that is the crate's identity. Its index, sparse or git, is asked
+// once for config.json. [Resolver.OpenIndex] has the details.
+//
+// # The network
+//
+// Proxies are net/http's (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), else cargo's
+// (CARGO_HTTP_PROXY, http.proxy). Certificates are the system's, or those of
+// SSL_CERT_FILE and SSL_CERT_DIR, and besides those of TWICE_CA_FILE or the
+// settings, of CARGO_HTTP_CAINFO or cargo's http.cainfo, and of CURL_CA_BUNDLE.
+// apt's own proxy setting is not followed.
+//
+// Logins: a registry's token comes from cargo's credential providers as this
+// machine's own configuration names them (the sources' is never asked), and is
+// sent only where the registry asks for it or says that it always wants it. A
+// host in .netrc ($NETRC) gets its name and password. None goes over plain HTTP,
+// except to this machine.
 package address
 
 import (
+	"context"
 	"crypto/x509"
 	"net/url"
 	"os"
@@ -59,6 +75,10 @@ type Resolver struct {
 	registries []replacement
 	upstream   bool // what isn't mirrored may be had at its own address
 	roots      *x509.CertPool
+
+	indexes map[string]crateSource // of other registries, once OpenIndex asked them
+	cargo   *cargoHome
+	logins  logins
 }
 
 // replacement maps what an address begins with.
@@ -79,8 +99,19 @@ func Upstream(env func(string) string) (*Resolver, error) {
 	}
 	r := &Resolver{}
 	r.addDefaults()
-	r.roots, err = certificates(s.CA)
-	return r, err
+	return r, r.network(s, env)
+}
+
+// network sets what requests need: certificates, proxies, logins.
+func (r *Resolver) network(s Settings, env func(string) string) (err error) {
+	if r.cargo, err = readCargoHome(env); err != nil {
+		return err
+	}
+	if r.roots, err = certificates(authorities(s, r.cargo, env)); err != nil {
+		return err
+	}
+	r.logins.netrc, err = readNetrc(env)
+	return err
 }
 
 func newResolver(m Mirrors, env func(string) string, aptDir string) (*Resolver, error) {
@@ -102,8 +133,20 @@ func newResolver(m Mirrors, env func(string) string, aptDir string) (*Resolver, 
 		r.addDefaults()
 	}
 	slices.SortStableFunc(r.git, func(a, b replacement) int { return len(b.from) - len(a.from) })
-	r.roots, err = certificates(s.CA)
-	return r, err
+	if err := r.network(s, env); err != nil {
+		return nil, err
+	}
+	for i, c := range r.crates {
+		if c.name == "" {
+			continue
+		}
+		id := "sparse+" + c.index
+		r.crates[i].token = &token{ask: func(ctx context.Context) (string, error) {
+			return r.cargo.token(ctx, id, r.cargo.names(id, []string{c.name}))
+		}}
+		r.logins.authorize(strings.TrimRight(c.index, "/")+"/", r.crates[i].token)
+	}
+	return r, nil
 }
 
 func (r *Resolver) addMirrors(m Mirrors) {

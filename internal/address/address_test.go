@@ -267,13 +267,14 @@ func TestRegistryConfig(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"dl":"http://d.test/{lowerprefix}/{crate}-{version}"}`: "http://d.test/{lowerprefix}/{crate}-{version}",
 		`{"dl":"http://d.test/c/"}`:                              "http://d.test/c/{crate}/{version}/download",
-		`{"dl":"http://d.test/{sha256-checksum}"}`:               "",
+		`{"dl":"http://d.test/{sha256-checksum}"}`:               "http://d.test/{sha256-checksum}",
+		`{"dl":"http://d.test/c","auth-required":true}`:          "http://d.test/c/{crate}/{version}/download",
 		`{"dl":"gopher://d.test"}`:                               "",
 		`{}`:                                                     "",
 		`<html>`:                                                 "",
 	} {
-		got, err := parseRegistryConfig([]byte(text))
-		if got != want || (err == nil) != (want != "") {
+		got, login, err := parseRegistryConfig([]byte(text))
+		if got != want || (err == nil) != (want != "") || login != strings.Contains(text, "auth") {
 			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}
@@ -285,8 +286,8 @@ func TestCargoConfig(t *testing.T) {
 		"[source.crates-io]\nreplace-with='v'\n[source.v]\ndirectory='vendor'\n":                        {},
 		"[source.crates-io]\nreplace-with='g'\n[source.g]\nregistry='https://git.test/index'\n":         {},
 		"[source.crates-io]\nreplace-with='a'\n[source.a]\nreplace-with='crates-io'\n":                  {},
-		"[source.crates-io]\nreplace-with='s'\n[source.s]\nregistry='sparse+http://s.test/'\n":          {index: "http://s.test/"},
-		"[source.crates-io]\nreplace-with='s'\n[registries.s]\nindex='sparse+http://s.test/'\n":         {index: "http://s.test/"},
+		"[source.crates-io]\nreplace-with='s'\n[source.s]\nregistry='sparse+http://s.test/'\n":          {index: "http://s.test/", name: "s"},
+		"[source.crates-io]\nreplace-with='s'\n[registries.s]\nindex='sparse+http://s.test/'\n":         {index: "http://s.test/", name: "s"},
 		"[source.crates-io]\nreplace-with='l'\n[source.l]\nlocal-registry='/srv/crates'\n[http]\nx=1\n": {dl: "file:///srv/crates/{crate}-{version}.crate"},
 	} {
 		got, ok, err := parseCargoConfig([]byte(text), "/home/u/.cargo", func(string) string { return "" })

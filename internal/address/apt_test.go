@@ -127,7 +127,7 @@ func FuzzParsers(f *testing.F) {
 			s.Mirrors.checked("fuzz")
 		}
 		parseCargoConfig([]byte(text), "/h", func(string) string { return "" })
-		if dl, err := parseRegistryConfig([]byte(text)); err == nil && dl == "" {
+		if dl, _, err := parseRegistryConfig([]byte(text)); err == nil && dl == "" {
 			t.Error("an empty template")
 		}
 		if rel, ok := escape(text); ok {

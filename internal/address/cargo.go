@@ -19,6 +19,8 @@ import (
 type crateSource struct {
 	index string // of a sparse registry, "" if there is none
 	dl    string // template of a download, "" until Discover has asked the index
+	name  string // of a registry of cargo's configuration
+	token *token // of such a registry
 }
 
 const crateFile = "/{crate}/{crate}-{version}.crate"
@@ -44,19 +46,27 @@ func (r *Resolver) Crate(name, version string) []string {
 	if !crateName.MatchString(name) || !crateVersion.MatchString(version) {
 		return nil
 	}
-	prefix := cratePrefix(name)
-	fill := strings.NewReplacer(
-		"{crate}", name,
-		"{version}", strings.ReplaceAll(version, "+", "%2B"),
-		"{prefix}", prefix,
-		"{lowerprefix}", strings.ToLower(prefix))
 	var out []string
 	for _, c := range r.crates {
-		if c.dl != "" {
-			out = add(out, fill.Replace(c.dl))
+		if a := c.crate(name, version, ""); a != "" {
+			out = add(out, a)
 		}
 	}
 	return out
+}
+
+// crate is the address of a crate, or "".
+func (c crateSource) crate(name, version, checksum string) string {
+	if c.dl == "" || !crateName.MatchString(name) || !crateVersion.MatchString(version) || checksum == "" && strings.Contains(c.dl, "{sha256-checksum}") {
+		return ""
+	}
+	prefix := cratePrefix(name)
+	return strings.NewReplacer(
+		"{crate}", name,
+		"{version}", strings.ReplaceAll(version, "+", "%2B"),
+		"{prefix}", prefix,
+		"{lowerprefix}", strings.ToLower(prefix),
+		"{sha256-checksum}", checksum).Replace(c.dl)
 }
 
 // CrateIndex returns the addresses of a crate's file in the sparse index of
@@ -96,7 +106,14 @@ func (r *Resolver) Discover(ctx context.Context, get func(ctx context.Context, u
 		}
 		b, err := get(ctx, []string{join(c.index, "config.json")}, 64<<10)
 		if err == nil {
-			c.dl, err = parseRegistryConfig(b)
+			c.dl, _, err = parseRegistryConfig(b)
+		}
+		if err == nil && strings.Contains(c.dl, "{sha256-checksum}") {
+			err = errors.New("dl is by checksum, which is not supported for a mirror of the default registry")
+		}
+		if err == nil && c.token != nil {
+			prefix, _, _ := strings.Cut(c.dl, "{")
+			r.logins.authorize(prefix, c.token)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("crate registry %s: %w", c.index, err))
@@ -108,26 +125,24 @@ func (r *Resolver) Discover(ctx context.Context, get func(ctx context.Context, u
 }
 
 // parseRegistryConfig returns the download template of an index's
-// config.json.
-func parseRegistryConfig(b []byte) (string, error) {
+// config.json, and whether every request wants the registry's token.
+func parseRegistryConfig(b []byte) (dl string, login bool, err error) {
 	var c struct {
-		DL string `json:"dl"`
+		DL    string `json:"dl"`
+		Login bool   `json:"auth-required"`
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
-		return "", fmt.Errorf("parsing config.json: %w", err)
+		return "", false, fmt.Errorf("parsing config.json: %w", err)
 	}
 	if _, err := checkAddress("config.json", c.DL); err != nil {
-		return "", fmt.Errorf("parsing config.json: bad dl %q", c.DL)
+		return "", false, fmt.Errorf("parsing config.json: bad dl %q", c.DL)
 	}
-	if strings.Contains(c.DL, "{sha256-checksum}") {
-		return "", fmt.Errorf("parsing config.json: dl is by checksum, which is not supported")
-	}
-	for _, marker := range []string{"{crate}", "{version}", "{prefix}", "{lowerprefix}"} {
+	for _, marker := range []string{"{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"} {
 		if strings.Contains(c.DL, marker) {
-			return c.DL, nil
+			return c.DL, c.Login, nil
 		}
 	}
-	return strings.TrimRight(c.DL, "/") + "/{crate}/{version}/download", nil
+	return strings.TrimRight(c.DL, "/") + "/{crate}/{version}/download", c.Login, nil
 }
 
 // cargoSource returns what the user's cargo configuration puts in the place
@@ -202,5 +217,5 @@ func parseCargoConfig(b []byte, home string, env func(string) string) (crateSour
 	if _, err := checkAddress("cargo", sparse); err != nil {
 		return crateSource{}, false, err
 	}
-	return crateSource{index: sparse}, true, nil
+	return crateSource{index: sparse, name: name}, true, nil
 }

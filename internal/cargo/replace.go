@@ -176,3 +176,20 @@ func PackageOf(name string, data []byte) (pkg, version string, err error) {
 	}
 	return m.Package.Name, version, nil
 }
+
+// RegistryNames are the names that the configuration has for an index, sorted.
+func (c Config) RegistryNames(index string) []string {
+	var out []string
+	for name, at := range c.Registries {
+		if at != "" && registryID(at) == registryID(index) {
+			out = append(out, name)
+		}
+	}
+	for name, s := range c.Sources {
+		if s.Registry != "" && registryID(s.Registry) == registryID(index) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

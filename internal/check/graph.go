@@ -103,7 +103,7 @@ func readGraph(ctx context.Context, tools resolve.Tools, l *cargo.LockFile) ([]*
 	}
 	var items []fetch.Item
 	for _, c := range l.Crates() {
-		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1, Digest: c.Digest(), URLs: tools.Resolver.Crate(c.Name, c.Version)})
+		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1, Digest: c.Digest(), URLs: tools.Resolver.CrateOf(c.Source, "", c.Name, c.Version, c.Checksum)})
 	}
 	if err := tools.Fetcher.Fetch(ctx, items); err != nil {
 		return nil, fmt.Errorf("fetching the crates: %w", err)

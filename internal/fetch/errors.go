@@ -181,6 +181,8 @@ func at(u string, err error) error {
 		return fault.Hint(err, "set TWICE_CA_FILE to the certificate of your proxy or mirror")
 	case errors.As(err, &dns), errors.As(err, &op), errors.Is(err, errStalled):
 		return fault.Hint(err, "check the network and HTTPS_PROXY; `twice fetch` goes on where it stopped")
+	case errors.As(err, &s) && (s.code == http.StatusUnauthorized || s.code == http.StatusForbidden):
+		return fault.Hint(err, "it wants a login: a line for the host in .netrc, or for a registry a token in cargo's configuration")
 	case errors.As(err, &s) && s.code == http.StatusNotFound:
 		return fault.Hint(err, "add a mirror that has it to [mirrors]")
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/craton-co/twice/internal/address"
 )
 
 var (
@@ -140,11 +142,12 @@ func temporary(err error) (bool, time.Duration) {
 		dns      *net.DNSError
 		cert     *tls.CertificateVerificationError
 		unusable bad
+		login    *address.LoginError
 	)
 	switch {
 	case errors.As(err, &s):
 		return s.code >= 500 || slices.Contains([]int{408, 425, 429}, s.code), s.after
-	case errors.As(err, &wrong), errors.As(err, &cert), errors.As(err, &unusable),
+	case errors.As(err, &wrong), errors.As(err, &cert), errors.As(err, &unusable), errors.As(err, &login),
 		errors.As(err, &dns) && dns.IsNotFound,
 		errors.Is(err, errDowngrade), errors.Is(err, errRedirect), errors.Is(err, errLoop):
 		return false, 0

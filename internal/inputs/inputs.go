@@ -50,7 +50,7 @@ func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 	var items []fetch.Item
 	for _, c := range p.Crates() {
 		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1,
-			Digest: digest.NewDigestFromEncoded(digest.SHA256, c.Checksum), URLs: tools.Resolver.Crate(c.Name, c.Version)})
+			Digest: digest.NewDigestFromEncoded(digest.SHA256, c.Checksum), URLs: tools.Resolver.CrateOf(c.Source, p.Indexes[c.Source], c.Name, c.Version, c.Checksum)})
 	}
 	if pin := p.Lock.Toolchain.Pin; pin.Tree == "" {
 		items = append(items, resolve.ToolchainItems(tools, pin)...)
@@ -79,6 +79,9 @@ func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 
 // Fetch brings the items that the store lacks.
 func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
+	if err := p.OpenIndexes(ctx, tools); err != nil {
+		return err
+	}
 	items, err := Items(tools, p)
 	if err != nil {
 		return err

@@ -1,12 +1,15 @@
 package resolve
 
 import (
+	"context"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/source"
 )
 
 // replaced follows the source replacement of the sources' own configuration.
@@ -82,4 +85,32 @@ func (p *Project) Registries() []plan.Registry {
 	}
 	slices.SortFunc(out, func(a, b plan.Registry) int { return strings.Compare(a.Folder, b.Folder) })
 	return out
+}
+
+// OpenIndexes asks the registries other than crates.io where the crates are
+// that the store lacks.
+func (p *Project) OpenIndexes(ctx context.Context, tools Tools) error {
+	if tools.Fetcher.Offline {
+		return nil
+	}
+	ask := address.Asker{Get: tools.Fetcher.Get, Git: func(ctx context.Context, url string) ([]byte, error) {
+		return source.GitFile(ctx, source.GitOptions{URL: url, URLs: tools.Resolver.Git(url), Dir: GitCache(tools), Mirrors: tools.Resolver.Git, Bring: tools.BringGit}, "config.json")
+	}}
+	done := map[string]bool{}
+	for _, c := range p.Crates() {
+		if tools.Store.Has(c.Digest()) {
+			continue
+		}
+		for _, index := range []string{p.Indexes[c.Source], c.Source} {
+			if index == "" || done[index] {
+				continue
+			}
+			done[index] = true
+			if err := tools.Resolver.OpenIndex(ctx, index, p.Workspace.Config.RegistryNames(index), ask); err != nil {
+				return err
+			}
+			break // what the sources put in a registry's place is asked instead of it
+		}
+	}
+	return nil
 }

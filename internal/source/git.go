@@ -111,7 +111,8 @@ func lastLines(stderr []byte) string {
 	var lines []string
 	for line := range strings.Lines(string(stderr)) {
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "hint:") || strings.HasPrefix(line, "warning:") || line == "" {
+		if strings.HasPrefix(line, "hint:") || strings.HasPrefix(line, "warning:") || line == "" ||
+			line == "Please make sure you have the correct access rights" || line == "and the repository exists." {
 			continue
 		}
 		for _, p := range []string{"fatal: ", "error: "} {

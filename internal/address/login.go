@@ -1,0 +1,194 @@
+package address
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/craton-co/twice/internal/fault"
+)
+
+// LoginError says that an address wants a login and none can be had. Asking
+// again doesn't help.
+type LoginError struct{ err error }
+
+func (e *LoginError) Error() string { return e.err.Error() }
+func (e *LoginError) Unwrap() error { return e.err }
+
+// logins add to requests what the servers want: a registry's token below its
+// addresses, a name and a password of .netrc elsewhere. They go over TLS or
+// to this machine's loopback, and nowhere else; a redirect's target gets its
+// own or none.
+type logins struct {
+	base http.RoundTripper
+
+	mu    sync.Mutex
+	rules []*rule
+	netrc map[string]netrcLogin // by host
+}
+
+// A rule is a registry's token for all addresses that begin with a prefix.
+type rule struct {
+	prefix string
+	token  *token
+}
+
+// token asks for a registry's token once, and not before it is wanted.
+type token struct {
+	ask   func(ctx context.Context) (string, error)
+	eager bool // the registry said that it always wants it
+
+	mu    sync.Mutex
+	known bool
+	value string
+	err   error
+}
+
+func (t *token) get(ctx context.Context) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.known {
+		t.value, t.err = t.ask(ctx)
+		t.known = ctx.Err() == nil
+	}
+	return t.value, t.err
+}
+
+// wanted tells whether the token goes along unasked.
+func (t *token) wanted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.eager || t.known && t.err == nil
+}
+
+// authorize gives a token to what is below an address.
+func (l *logins) authorize(prefix string, t *token) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rules = append(l.rules, &rule{prefix, t})
+}
+
+func (l *logins) tokenFor(address string) *token {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var best *rule
+	for _, r := range l.rules {
+		if strings.HasPrefix(address, r.prefix) && (best == nil || len(r.prefix) > len(best.prefix)) {
+			best = r
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.token
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *logins) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !private(req.URL) || req.URL.User != nil {
+		return l.base.RoundTrip(req)
+	}
+	t := l.tokenFor(req.URL.String())
+	if t == nil {
+		if n, ok := l.netrc[req.URL.Hostname()]; ok {
+			req = req.Clone(req.Context())
+			req.SetBasicAuth(n.login, n.password)
+		}
+		return l.base.RoundTrip(req)
+	}
+	with := func() (*http.Response, error) {
+		value, err := t.get(req.Context())
+		if err != nil {
+			return nil, &LoginError{err}
+		}
+		again := req.Clone(req.Context())
+		again.Header.Set("Authorization", value)
+		return l.base.RoundTrip(again)
+	}
+	if t.wanted() {
+		return with()
+	}
+	resp, err := l.base.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	resp.Body.Close()
+	return with()
+}
+
+// private says whether nobody on the way can read a request.
+func private(u *url.URL) bool {
+	if u.Scheme == "https" {
+		return true
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+type netrcLogin struct{ login, password string }
+
+// readNetrc reads the logins of $NETRC or ~/.netrc, by host. A "default" entry
+// and macros are left out.
+func readNetrc(env func(string) string) (map[string]netrcLogin, error) {
+	name := env("NETRC")
+	if name == "" {
+		name = filepath.Join(homeDir(env), ".netrc")
+	}
+	b, err := readFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Hintf(fmt.Errorf("reading logins: %w", err), "correct %s, or set NETRC to another file", name)
+	}
+	return parseNetrc(string(b)), nil
+}
+
+func parseNetrc(text string) map[string]netrcLogin {
+	out := map[string]netrcLogin{}
+	host, macro := "", false
+	for line := range strings.Lines(text) {
+		if macro = macro && strings.TrimSpace(line) != ""; macro {
+			continue
+		}
+		words := strings.Fields(line)
+		for i := 0; i < len(words); i++ {
+			if strings.HasPrefix(words[i], "#") {
+				break
+			}
+			value := ""
+			if i+1 < len(words) {
+				value = words[i+1]
+			}
+			n := out[host]
+			switch words[i] {
+			case "machine":
+				host = value
+				if _, known := out[host]; known { // the first counts
+					host = ""
+				}
+			case "default":
+				host = ""
+				continue
+			case "macdef":
+				macro = true
+			case "login":
+				n.login = value
+			case "password":
+				n.password = value
+			}
+			i++
+			if host != "" && words[i-1] != "machine" {
+				out[host] = n
+			}
+		}
+	}
+	return out
+}
