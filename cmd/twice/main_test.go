@@ -155,6 +155,8 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"in-tools":       cmdInTools,
 			"image-root":     cmdImageRoot,
 			"index-digest":   cmdIndexDigest,
+			"interrupt-at":   cmdInterruptAt,
+			"kill-loop":      cmdKillLoop,
 			"pe-checksum":    cmdPEChecksum,
 			"commit-again":   cmdCommitAgain,
 			"serve-musl":     cmdServeMusl,
