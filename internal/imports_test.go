@@ -16,6 +16,7 @@ const module = "github.com/craton-co/twice/"
 // order is the way of the data. A package may import only what stands before
 // it. A new package has to be given its place here.
 var order = []string{
+	"internal/mutate",
 	"internal/fault",
 	"internal/lastline",
 	"internal/credential",

@@ -1,13 +1,16 @@
 package lock
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/craton-co/twice/internal/rust"
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -118,6 +121,28 @@ func TestEveryLineIsGuarded(t *testing.T) {
 		if strings.TrimSpace(l) != "" && !strings.HasSuffix(strings.TrimSpace(l), "[") && strings.TrimSpace(l) != "]" {
 			expect("removed", i+1, append(append([]string{}, lines[:i]...), lines[i+1:]...))
 		}
+	}
+}
+
+// A lock that was changed anywhere is refused, or says what it said: white space
+// and comments are nobody's.
+func TestMutations(t *testing.T) {
+	r := rand.New(rand.NewPCG(20261127, 2))
+	text := example().Format()
+	refused := 0
+	for range 2000 {
+		changed := mutate.Bytes(r, text)
+		l, err := Parse(changed)
+		if err != nil {
+			refused++
+			continue
+		}
+		if again := l.Format(); !bytes.Equal(again, text) {
+			t.Errorf("a changed lock was taken:\n%s", cmp.Diff(string(text), string(changed)))
+		}
+	}
+	if refused < 1500 {
+		t.Errorf("%d of 2000 were refused", refused)
 	}
 }
 

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 )
@@ -236,6 +238,24 @@ func TestCorruption(t *testing.T) {
 		}
 		if s.Has(d) {
 			t.Errorf("%s: the corrupted blob is still there", name)
+		}
+	}
+}
+
+// Whatever happens to a blob at rest is found before anybody gets its bytes.
+func TestMutations(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	r := rand.New(rand.NewPCG(20261127, 3))
+	sound := bytes.Repeat([]byte("sound "), 30)
+	for range 300 {
+		d, err := s.PutBytes(ctx, sound)
+		if err != nil {
+			t.Fatal(err)
+		}
+		truncate(t, s, d, string(mutate.Bytes(r, sound)))
+		var bad *CorruptError
+		if _, err := s.ReadBytes(d, 1000); !errors.As(err, &bad) {
+			t.Fatalf("a damaged blob was read: %v", err)
 		}
 	}
 }
