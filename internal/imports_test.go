@@ -51,6 +51,7 @@ var order = []string{
 	"internal/sbom",
 	"internal/provenance",
 	"internal/audit",
+	"internal/deny",
 	"internal/plan",
 	"internal/resolve",
 	"internal/inputs",

@@ -24,6 +24,7 @@ func newCheck(g *global) *cobra.Command {
 		pins        bool
 		runners     bool
 		asSARIF     bool
+		eng         engineFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "check [SOURCE]",
@@ -31,6 +32,10 @@ func newCheck(g *global) *cobra.Command {
 		Long: `Check reads a workspace and the crates that it depends on, runs nothing, and
 prints a table: each check with what it saw, where, and how to mend it. A
 directory is read with what no commit holds yet.
+
+With [check] in twice.toml the pinned cargo-deny is asked, too, about advisories,
+licences, bans and sources. It is built from its crate, once, and runs in an
+engine without a network, like a build.
 
 The exit status is 0 when nothing failed, 1 when a check failed, 2 when one
 could not be made.
@@ -47,6 +52,7 @@ twice.lock that it was.`,
   twice check --since origin/main`,
 		Args: cobra.MaximumNArgs(1),
 	}
+	eng.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&explain, "explain", "", "say why there is a check, and what it can't see")
 	f.StringVar(&since, "since", "", "check the commits since this one too, as a reviewer would")
@@ -111,7 +117,12 @@ twice.lock that it was.`,
 			p.pause(true)
 			return acceptCrates(cmd, opt.Spec, graph, accept)
 		}
+		ask := denier{g: g, eng: &eng, tools: tools, progress: p, spec: opt.Spec}
+		opt.Deny = ask.run
 		r, err := check.Run(cmd.Context(), tools, opt)
+		if cerr := ask.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("stopping the engine: %w", cerr)
+		}
 		if err != nil {
 			return err
 		}

@@ -122,6 +122,8 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
+			case "long":
+				return os.Getenv("TWICE_TEST_LONG") == "1", nil
 			case "root":
 				return os.Getuid() == 0, nil
 			case "builder-tools":

@@ -344,7 +344,7 @@ func toolReads(name string) bool {
 			return true
 		}
 	}
-	return slices.Contains([]string{"/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat"}, name)
+	return slices.Contains([]string{"/dev/tty", "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat"}, name)
 }
 
 // runtimeFile says whether a file is what any program's loader, C library or

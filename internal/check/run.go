@@ -2,9 +2,13 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/craton-co/twice/internal/audit"
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/deny"
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/source"
 	"github.com/craton-co/twice/internal/verdict"
@@ -17,6 +21,9 @@ type Options struct {
 	Since   string           // a commit or branch: check the way from there, too
 	Verdict *verdict.Verdict // of twice verify, for the check two-builds
 	Audit   *audit.Report    // of twice audit, for the check build-scripts-watched
+	// Deny asks cargo-deny, with the pins of twice.toml: it needs an engine. Nil:
+	// where there are pins, its checks are not made.
+	Deny func(context.Context, config.Check) (*deny.Report, error)
 }
 
 // Run makes the checks. An error means that the source could not be read; what
@@ -37,6 +44,14 @@ func Run(ctx context.Context, tools resolve.Tools, opt Options) (*Report, error)
 	s.verdict, s.audit = opt.Verdict, opt.Audit
 	if s.graph, s.graphErr = readGraph(ctx, tools, s.cargoLock); s.graphErr != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if s.config != nil && s.config.Check != nil {
+		s.denied, s.denyErr = nil, fault.Hint(errors.New("there is no engine to run cargo-deny in"), "`twice check` brings one")
+		if opt.Deny != nil {
+			if s.denied, s.denyErr = opt.Deny(ctx, *s.config.Check); s.denyErr != nil && ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+		}
 	}
 	r := &Report{Schema: Schema, Source: src.Spec, Commit: src.Commit, Since: opt.Since, Pins: s.pins,
 		manifest: s.below("Cargo.toml"), lockName: s.below("Cargo.lock"), lockLines: map[string]int{}}

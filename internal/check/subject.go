@@ -13,6 +13,7 @@ import (
 	"github.com/craton-co/twice/internal/audit"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/deny"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/lock"
@@ -35,6 +36,8 @@ type subject struct {
 	cargoLock *cargo.LockFile
 	verdict   *verdict.Verdict // given by hand, or nil
 	audit     *audit.Report    // likewise
+	denied    *deny.Report     // of cargo-deny, nil if denyErr says why not
+	denyErr   error
 
 	manifests []*tomldoc.Document // the root's first
 	deny      *tomldoc.Document   // nil without deny.toml

@@ -53,6 +53,10 @@
 //	out-dir = ["tool.bash"]       # what a build script writes to its OUT_DIR: completions, manual pages
 //	sums    = true                # SHA256SUMS of all archives and binaries, as an artefact
 //
+//	[check]                       # what twice check asks cargo-deny: no part of any build
+//	cargo-deny  = { version = "0.20.2", sha256 = "…" }  # of the .crate; built by Twice
+//	advisory-db = { commit = "…" }  # of deny.toml's db-urls, or of RustSec's own database
+//
 //	[profile.local]               # other inputs, for where the real ones can't be had
 //	base      = "runtime-cc"      # of every image that isn't made from scratch
 //	toolchain = { channel = "1.95.0", components = ["rustfmt"] }
@@ -100,6 +104,7 @@ type File struct {
 	Images    []Image   `toml:"image,omitempty" json:"image"`
 	Archive   Archive   `toml:"archive,omitempty" json:"archive"`
 
+	Check    *Check             `toml:"check,omitempty" json:"-"`
 	Profiles map[string]Profile `toml:"profile,omitempty" json:"-"`
 }
 
@@ -109,6 +114,23 @@ type Profile struct {
 	Toolchain *Toolchain `toml:"toolchain,omitempty"`
 	Builder   *Builder   `toml:"builder,omitempty"`
 	CUDA      *CUDA      `toml:"cuda,omitempty"`
+}
+
+// Check pins what advisories, licences, bans and sources are checked with.
+type Check struct {
+	CargoDeny  CargoDeny  `toml:"cargo-deny"`
+	AdvisoryDB AdvisoryDB `toml:"advisory-db"`
+}
+
+// CargoDeny is a release on crates.io.
+type CargoDeny struct {
+	Version string `toml:"version"`
+	SHA256  string `toml:"sha256"` // of the .crate, 64 hex
+}
+
+// AdvisoryDB is a database in RustSec's form.
+type AdvisoryDB struct {
+	Commit string `toml:"commit"` // 40 hex
 }
 
 // Toolchain is what rust-toolchain.toml says, or what overrides it.

@@ -25,7 +25,12 @@ var (
 	tripleRE  = regexp.MustCompile(`^[a-z0-9_]+(-[a-z0-9_.]+){1,3}$`)
 	profileRE = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	outDirRE  = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
-	debianRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+	hexRE     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	commitRE  = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+	crateVersionRE = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,32}$`)
+
+	debianRE = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 )
 
 // Parse decodes a twice.toml. Names are checked, defaults are not filled in.
@@ -66,6 +71,14 @@ func (f *File) check(data []byte) error {
 	}
 	if f.Name != "" && !nameRE.MatchString(f.Name) {
 		return bad(f.Name, "%q can't be a name: letters, digits, dot, dash and underscore", f.Name)
+	}
+	if c := f.Check; c != nil {
+		if !crateVersionRE.MatchString(c.CargoDeny.Version) || !hexRE.MatchString(c.CargoDeny.SHA256) {
+			return fault.Hint(bad("cargo-deny", "cargo-deny must have a version and the sha256 of its .crate"), "docs/audit.md has the lines")
+		}
+		if !commitRE.MatchString(c.AdvisoryDB.Commit) {
+			return fault.Hint(bad("advisory-db", "advisory-db must have a commit of 40 hexadecimal digits"), "`git ls-remote https://github.com/RustSec/advisory-db HEAD` has today's")
+		}
 	}
 	if err := f.Builder.check(bad); err != nil {
 		return err

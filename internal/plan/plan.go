@@ -91,6 +91,7 @@ type Plan struct {
 	GitSources        []GitSource // set where they can't be vendored into one folder
 	Tree              bool        // see AskTree
 	Watch             bool        // see Watched
+	Deny              *Deny       // see AskDeny
 	AsksGit           bool        // the build sees git, and a repository of the commit
 	SplitDebug        bool        // see SplitScript
 	Registries        []Registry  // others than crates.io that crates come from
@@ -115,6 +116,24 @@ func (p *Plan) AskTree() *Plan {
 func (p *Plan) Watched() *Plan {
 	t := *p
 	t.Watch = true
+	return &t
+}
+
+// Deny is what cargo-deny is asked with.
+type Deny struct {
+	// Path is the folder of advisory databases, as deny.toml says; "" is cargo-deny's own.
+	Path   string
+	Folder string        // the database's, in it
+	Tool   digest.Digest // the input that has cargo-deny
+	DB     digest.Digest // the input that is the database
+}
+
+// AskDeny is a plan that builds nothing: it asks cargo-deny about the workspace,
+// with the crates that a build has. It leaves a file for each check, in JSON
+// lines: /deny/advisories, /deny/licenses, /deny/bans, /deny/sources.
+func (p *Plan) AskDeny(d Deny) *Plan {
+	t := *p
+	t.Deny = &d
 	return &t
 }
 
@@ -208,6 +227,9 @@ func (p *Plan) Contexts() map[string]digest.Digest {
 	}
 	if p.AsksGit {
 		c["repository"] = p.Inputs.Repository
+	}
+	if p.Deny != nil {
+		c["deny"], c["advisories"] = p.Deny.Tool, p.Deny.DB
 	}
 	return c
 }

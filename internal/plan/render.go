@@ -70,6 +70,13 @@ func (p *Plan) body(s sideText, n names) string {
 	if p.AsksGit {
 		repository = "    " + mount(n.repository, "", "/in/repository") + " \\\n"
 	}
+	if p.Deny != nil {
+		tool, db := "deny", "advisories"
+		if n.builder != contextNames().builder { // to identify the plan
+			tool, db = p.Deny.Tool.String(), p.Deny.DB.String()
+		}
+		repository += "    " + mount(tool, "", "/in/deny") + " \\\n    " + mount(db, "", "/in/advisories") + " \\\n"
+	}
 	fmt.Fprintf(&b, "FROM %s AS build\n%s", n.builder, n.args())
 	fmt.Fprintf(&b, "RUN --network=none \\\n    %s \\\n    %s \\\n%s    %s /bin/sh -eu <<'END'\n",
 		mount(n.source, "", "/in/source"), vendor, repository, n.env())
@@ -217,6 +224,10 @@ find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 		p.askTree(b, n)
 		return
 	}
+	if p.Deny != nil {
+		p.askDeny(b, n)
+		return
+	}
 	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
 	p.collect(b)
 }
@@ -232,6 +243,14 @@ func (p *Plan) askTree(b *strings.Builder, n names) {
 
 // runCargo runs cargo in the environment of the build.
 func (p *Plan) runCargo(b *strings.Builder, n names, args string) {
+	watched := ""
+	if p.Watch {
+		watched = watchProgram + " /out/audit/log "
+	}
+	p.run(b, n, watched+"cargo", p.configFirst("\"$cargo_home\"")+args)
+}
+
+func (p *Plan) run(b *strings.Builder, n names, program, args string) {
 	b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups --no-new-privs $prefix env -i $extra \\\n")
 	b.WriteString("    PATH=\"$path\" HOME=\"$home\" USER=\"$user\" LOGNAME=\"$user\" LANG=\"$lang\" LC_ALL=\"$lc_all\" TZ=\"$tz\" \\\n")
 	b.WriteString("    CARGO_HOME=\"$cargo_home\" CARGO_TARGET_DIR=\"$src" + slashed(p.Dir) + "/target\" RUSTC_WRAPPER=\"$cargo_home/rustc\" \\\n")
@@ -239,11 +258,7 @@ func (p *Plan) runCargo(b *strings.Builder, n names, args string) {
 	for _, e := range p.BuildEnv() {
 		fmt.Fprintf(b, "    %s \\\n", e)
 	}
-	command := "cargo"
-	if p.Watch {
-		command = watchProgram + " /out/audit/log cargo"
-	}
-	fmt.Fprintf(b, "    %s %s%s\n", command, p.configFirst("\"$cargo_home\""), args)
+	fmt.Fprintf(b, "    %s %s\n", program, args)
 }
 
 // toolVariables name the target's tools to Cargo and to the cc crate.

@@ -58,6 +58,9 @@ type Options struct {
 	Config  []byte   // a twice.toml that takes the place of the source's; nil: that one
 	Profile string   // of twice.toml: other inputs; "": the file's own
 	Builds  []string // the builds that are wanted; none: all
+	// Checksum is that of a crate that is named by version, 64 hex: no index is
+	// asked for it. "": the index says.
+	Checksum string
 	// Locked refuses what neither twice.lock nor the built-in pins have, which
 	// is otherwise resolved on the spot.
 	Locked bool
@@ -128,6 +131,7 @@ func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 	src, err := source.Open(ctx, spec, source.Options{
 		Fetcher: tools.Fetcher, Resolver: tools.Resolver, Store: tools.Store,
 		Dirty: opt.Dirty, Whole: opt.whole, EpochOverride: opt.Epoch, Offline: opt.Offline, GitCache: GitCache(tools),
+		Checksum: opt.Checksum,
 	})
 	if err != nil {
 		return nil, err

@@ -347,7 +347,7 @@ static void begun(struct task *t, struct program *parent) {
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
       if (!strncmp(p, wanted[i], strlen(wanted[i]))) { say(t, 'V', p, NULL, NULL); own += i == 0 || i == 4; }
   char *base = strrchr(exe, '/');
-  t->program->script = own == 2 && base && !strncmp(base, "/build-script-", 14) | !strncmp(base, "/build_script_", 14);
+  t->program->script = own == 2 && base && (!strncmp(base, "/build-script-", 14) || !strncmp(base, "/build_script_", 14));
   uint64_t aux[64]; int has = 0;
   n = proc(t->tid, "auxv", (char *)aux, sizeof aux);
   for (size_t i = 0; i + 1 < n / 8; i += 2) has |= aux[i] == AT_BASE && aux[i + 1];
