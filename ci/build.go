@@ -62,7 +62,7 @@ func (m *Twice) Plan(ctx context.Context) (*dagger.Directory, error) {
 	return d, nil
 }
 
-// One build: binaries, rlibs, release archives, image.tar and SHA256SUMS. It proves nothing: verify does
+// One build: binaries, rlibs, release archives, image.tar, SHA256SUMS, SBOMs and the provenance statement. It proves nothing: verify does
 func (m *Twice) Build(ctx context.Context) (*dagger.Directory, error) {
 	r, err := m.build(ctx)
 	if err != nil {

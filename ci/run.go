@@ -28,6 +28,8 @@ type run struct {
 	dir    string // below the working directory, as the engine is told of it
 	tools  resolve.Tools
 	locked *dagger.Directory // layout of what the lock names; set by compose
+	// statement is the file of the provenance statement; set by release
+	statement string
 }
 
 func (m *Twice) newRun(ctx context.Context) (*run, error) {
@@ -97,7 +99,7 @@ func (r *run) options(ctx context.Context) (verify.Options, error) {
 // runner builds through the engine that this module runs in.
 func (r *run) runner() *verify.Runner {
 	return &verify.Runner{
-		Tools: r.tools, Progress: progress{}, Scratch: filepath.Join(r.dir, "scratch"), Inputs: r.compose,
+		Tools: r.tools, Progress: progress{}, Scratch: filepath.Join(r.dir, "scratch"), Inputs: r.compose, Release: r.release,
 		Engine: func(ctx context.Context) (verify.Builder, error) { return newEngine(ctx, r) },
 	}
 }

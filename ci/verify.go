@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -30,12 +31,13 @@ func (m *Twice) Verify(ctx context.Context) (string, error) {
 	return textOf(v)
 }
 
-// The verdict as a directory: a page (index.html), verdict.json, summary.md, twice.sarif, verdict.txt and, below out, the first build's artefacts. Neither a mismatch nor a build that fails is a failure here
+// The verdict as a directory: a page (index.html), verdict.json, summary.md, twice.sarif, verdict.txt and, below out, the first build's artefacts with their SBOMs and provenance statement. Neither a mismatch nor a build that fails is a failure here
 func (m *Twice) Report(ctx context.Context) (*dagger.Directory, error) {
 	r, opt, err := m.start(ctx)
 	if err != nil {
 		return nil, err
 	}
+	opt.Keep = r.path("report", "out")
 	v, err := r.verify(ctx, opt)
 	var build *verify.BuildError
 	if err != nil && !errors.As(err, &build) {
@@ -60,20 +62,18 @@ func (m *Twice) Report(ctx context.Context) (*dagger.Directory, error) {
 	return dag.CurrentModule().Workdir(r.path("report")), nil
 }
 
-// verify builds twice and keeps the first build's artefacts in report/out. With
-// an error there may be a verdict that says NO VERDICT.
+// verify builds twice. With an error there may be a verdict that says NO VERDICT.
 func (r *run) verify(ctx context.Context, opt verify.Options) (*verdict.Verdict, error) {
-	opt.Keep = r.path("report", "out")
 	v, err := r.runner().Verify(ctx, opt)
 	if v == nil {
 		return nil, err
 	}
-	v.Subject.Spec = r.twice.Path
-	if v.Subject.Spec == "" {
-		v.Subject.Spec = "."
-	}
+	v.Subject.Spec = r.twice.folder()
 	return v, err
 }
+
+// folder is the source as a reader knows it.
+func (m *Twice) folder() string { return cmp.Or(m.Path, ".") }
 
 func textOf(v *verdict.Verdict) (string, error) {
 	var b strings.Builder
