@@ -258,6 +258,9 @@ func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, sides [
 	}
 	var b *builder
 	r := &verify.Runner{Tools: tools, Progress: p, Scratch: scratch, Release: evidence.Release, Engine: func(ctx context.Context) (verify.Builder, error) {
+		if b != nil {
+			return b, nil
+		}
 		var err error
 		if b, err = eng.start(ctx, tools, p); err != nil {
 			return nil, err

@@ -18,6 +18,12 @@ const (
 	defaultWheels     = "https://pypi.org/simple"
 )
 
+// The public Sigstore instance: who certifies, and the log of signatures.
+const (
+	Fulcio = "https://fulcio.sigstore.dev"
+	Rekor  = "https://rekor.sigstore.dev"
+)
+
 // IsDefault tells whether an address is at one of the built-in hosts, rather
 // than at a mirror.
 func IsDefault(address string) bool {

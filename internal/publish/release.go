@@ -28,16 +28,26 @@ func Allow(p *resolve.Project, only string, profile bool) error {
 			names = append(names, im.Index)
 		}
 	}
+	if err := allow(p.Source.Dirty, p.Profile, profile); err != nil {
+		return err
+	}
 	switch {
-	case p.Source.Dirty:
-		return fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
-	case p.Profile != "" && !profile:
-		return fault.Hint(fmt.Errorf("nothing is published: the inputs are those of profile %s, which stand in for the project's own", p.Profile),
-			"leave the profile out; or say that this is what you want to publish: --allow-profile")
 	case len(p.Config.Images) == 0:
 		return fault.Hint(errors.New("nothing is published: the project has no image"), "describe it in twice.toml")
 	case only != "" && !slices.Contains(names, only):
 		return fault.Hintf(fmt.Errorf("nothing is published: the project has no image %q", only), "there are: %s", strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// allow refuses sources and inputs that are not the project's own.
+func allow(dirty bool, profile string, allowProfile bool) error {
+	switch {
+	case dirty:
+		return fault.Hint(errors.New("nothing is published: the sources have changes that no commit holds"), "commit them")
+	case profile != "" && !allowProfile:
+		return fault.Hint(fmt.Errorf("nothing is published: the inputs are those of profile %s, which stand in for the project's own", profile),
+			"leave the profile out; or say that this is what you want to publish: --allow-profile")
 	}
 	return nil
 }

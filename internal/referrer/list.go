@@ -43,12 +43,7 @@ func List(ctx context.Context, repo *registry.Repository, subject digest.Digest)
 			fail(err)
 			return
 		}
-		client, err := repo.Client(ctx, registry.Read)
-		if err != nil {
-			fail(err)
-			return
-		}
-		l := &lister{ctx: ctx, client: client, repo: repo, yield: yield}
+		l := &lister{ctx: ctx, repo: repo, yield: yield}
 		if err := l.list(subject); err != nil && !errors.Is(err, errEnough) {
 			fail(err)
 		}
@@ -58,10 +53,9 @@ func List(ctx context.Context, repo *registry.Repository, subject digest.Digest)
 var errEnough = errors.New("the reader has enough")
 
 type lister struct {
-	ctx    context.Context
-	client *http.Client
-	repo   *registry.Repository
-	yield  func(ocispec.Descriptor, error) bool
+	ctx   context.Context
+	repo  *registry.Repository
+	yield func(ocispec.Descriptor, error) bool
 }
 
 func (l *lister) list(subject digest.Digest) error {
@@ -83,7 +77,7 @@ var errNoAPI = errors.New("the registry has no referrers API")
 
 // page yields one page and returns the address of the next one.
 func (l *lister) page(at string, first bool) (string, error) {
-	resp, err := ask(l.ctx, l.client, http.MethodGet, at, nil, ocispec.MediaTypeImageIndex)
+	resp, err := l.repo.Ask(l.ctx, registry.Read, http.MethodGet, at, nil, ocispec.MediaTypeImageIndex)
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +97,7 @@ func (l *lister) page(at string, first bool) (string, error) {
 }
 
 func (l *lister) fallback(subject digest.Digest) error {
-	resp, err := ask(l.ctx, l.client, http.MethodGet, l.repo.URL("manifests/"+fallbackTag(subject)), nil, ocispec.MediaTypeImageIndex)
+	resp, err := l.repo.Ask(l.ctx, registry.Read, http.MethodGet, l.repo.URL("manifests/"+fallbackTag(subject)), nil, ocispec.MediaTypeImageIndex)
 	if err != nil {
 		return err
 	}
@@ -126,7 +120,7 @@ func (l *lister) entries(body io.Reader) error {
 			return err
 		}
 		if d.ArtifactType == "" || d.ArtifactType == ocispec.MediaTypeEmptyJSON {
-			m, err := manifest(l.ctx, l.client, l.repo, d)
+			m, err := manifest(l.ctx, l.repo, d)
 			if err != nil {
 				return err
 			}

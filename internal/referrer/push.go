@@ -1,12 +1,10 @@
 package referrer
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,48 +24,49 @@ import (
 // What is there already is not sent again. Blobs go first, then the manifest,
 // the entry in the fallback tag last.
 func Push(ctx context.Context, repo *registry.Repository, subject ocispec.Descriptor, r Referrer) (ocispec.Descriptor, error) {
-	text, desc, err := r.Manifest(subject)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	if err := push(ctx, repo, subject.Digest, r, text, desc); err != nil {
-		return ocispec.Descriptor{}, repo.Explain(fmt.Sprintf("pushing a referrer of %s@%s", repo, subject.Digest), err)
-	}
-	return desc, nil
+	desc, _, err := Attach(ctx, repo, subject, r)
+	return desc, err
 }
 
-func push(ctx context.Context, repo *registry.Repository, subject digest.Digest, r Referrer, text []byte, desc ocispec.Descriptor) error {
-	client, err := repo.Client(ctx, registry.Write)
+// Attach is Push, and tells whether anything had to be sent.
+func Attach(ctx context.Context, repo *registry.Repository, subject ocispec.Descriptor, r Referrer) (ocispec.Descriptor, bool, error) {
+	text, desc, err := r.Manifest(subject)
 	if err != nil {
-		return err
+		return ocispec.Descriptor{}, false, err
+	}
+	sent, err := push(ctx, repo, subject.Digest, r, text, desc)
+	if err != nil {
+		return ocispec.Descriptor{}, false, repo.Explain(fmt.Sprintf("pushing a referrer of %s@%s", repo, subject.Digest), err)
+	}
+	return desc, sent, nil
+}
+
+func push(ctx context.Context, repo *registry.Repository, subject digest.Digest, r Referrer, text []byte, desc ocispec.Descriptor) (sent bool, err error) {
+	there, err := exists(ctx, repo, desc.Digest)
+	if err != nil {
+		return false, err
 	}
 	listed := false // by the registry itself
-	switch there, err := exists(ctx, client, repo, desc.Digest); {
-	case err != nil:
-		return err
-	case there:
-		if listed, err = hasAPI(ctx, client, repo, subject); err != nil {
-			return err
+	if !there {
+		if listed, err = upload(ctx, repo, r, text, desc); err != nil {
+			return false, err
 		}
-	default:
-		if listed, err = upload(ctx, client, repo, r, text, desc); err != nil {
-			return err
-		}
-		if !listed { // a registry may list it without saying so in its answer
-			if listed, err = hasAPI(ctx, client, repo, subject); err != nil {
-				return err
-			}
+	}
+	if !listed { // a registry may list it without saying so in its answer
+		if listed, err = hasAPI(ctx, repo, subject); err != nil {
+			return false, err
 		}
 	}
 	if listed {
-		return nil
+		return !there, nil
 	}
-	return enter(ctx, client, repo, subject, desc)
+	entered, err := enter(ctx, repo, subject, desc)
+	return !there || entered, err
 }
 
 // exists tells whether the manifest is there.
-func exists(ctx context.Context, client *http.Client, repo *registry.Repository, d digest.Digest) (bool, error) {
-	resp, err := ask(ctx, client, http.MethodHead, repo.URL("manifests/"+d.String()), nil, ocispec.MediaTypeImageManifest)
+func exists(ctx context.Context, repo *registry.Repository, d digest.Digest) (bool, error) {
+	resp, err := repo.Ask(ctx, registry.Write, http.MethodHead, repo.URL("manifests/"+d.String()), nil, ocispec.MediaTypeImageManifest)
 	if err != nil {
 		return false, err
 	}
@@ -80,7 +79,7 @@ func exists(ctx context.Context, client *http.Client, repo *registry.Repository,
 
 // upload sends blobs and manifest, and tells whether the registry says that it
 // has seen the subject.
-func upload(ctx context.Context, client *http.Client, repo *registry.Repository, r Referrer, text []byte, desc ocispec.Descriptor) (bool, error) {
+func upload(ctx context.Context, repo *registry.Repository, r Referrer, text []byte, desc ocispec.Descriptor) (bool, error) {
 	pusher, err := repo.Pusher(ctx)
 	if err != nil {
 		return false, err
@@ -93,46 +92,16 @@ func upload(ctx context.Context, client *http.Client, repo *registry.Repository,
 			return false, err
 		}
 	}
-	resp, err := put(ctx, client, repo, desc.Digest.String(), desc.MediaType, text)
+	header, err := repo.Put(ctx, desc.Digest.String(), desc.MediaType, text)
 	if err != nil {
 		return false, err
 	}
-	return resp.Get("OCI-Subject") != "", nil
-}
-
-func put(ctx context.Context, client *http.Client, repo *registry.Repository, ref, mediaType string, text []byte) (http.Header, error) {
-	resp, err := ask(ctx, client, http.MethodPut, repo.URL("manifests/"+ref), text, mediaType)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	return resp.Header, transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted)
-}
-
-// ask sends a request: mediaType is that of the body, or of the answer if there
-// is no body.
-func ask(ctx context.Context, client *http.Client, method, url string, body []byte, mediaType string) (*http.Response, error) {
-	var r io.Reader
-	if body != nil {
-		r = bytes.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, r)
-	if err != nil {
-		return nil, err
-	}
-	header := "Accept"
-	if body != nil {
-		header = "Content-Type"
-	}
-	if mediaType != "" {
-		req.Header.Set(header, mediaType)
-	}
-	return client.Do(req)
+	return header.Get("OCI-Subject") != "", nil
 }
 
 // hasAPI tells whether the registry lists referrers.
-func hasAPI(ctx context.Context, client *http.Client, repo *registry.Repository, subject digest.Digest) (bool, error) {
-	resp, err := ask(ctx, client, http.MethodGet, repo.URL("referrers/"+subject.String()), nil, ocispec.MediaTypeImageIndex)
+func hasAPI(ctx context.Context, repo *registry.Repository, subject digest.Digest) (bool, error) {
+	resp, err := repo.Ask(ctx, registry.Write, http.MethodGet, repo.URL("referrers/"+subject.String()), nil, ocispec.MediaTypeImageIndex)
 	if err != nil {
 		return false, err
 	}
@@ -158,37 +127,38 @@ func fallbackTag(subject digest.Digest) string {
 	return strings.Replace(subject.String(), ":", "-", 1)
 }
 
-// enter adds an entry to the fallback tag, until it is seen there.
-func enter(ctx context.Context, client *http.Client, repo *registry.Repository, subject digest.Digest, desc ocispec.Descriptor) error {
+// enter adds an entry to the fallback tag, until it is seen there, and tells
+// whether it wasn't.
+func enter(ctx context.Context, repo *registry.Repository, subject digest.Digest, desc ocispec.Descriptor) (bool, error) {
 	const attempts = 10
-	for range attempts {
-		index, err := fallback(ctx, client, repo, subject)
+	for try := range attempts {
+		index, err := fallback(ctx, repo, subject)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if slices.ContainsFunc(index.Manifests, func(d ocispec.Descriptor) bool { return d.Digest == desc.Digest }) {
-			return nil
+			return try > 0, nil
 		}
 		index.Manifests = append(index.Manifests, desc)
 		slices.SortFunc(index.Manifests, func(a, b ocispec.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
 		text, err := json.Marshal(index)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if len(text) > MaxManifest {
-			return fmt.Errorf("the list of referrers in tag %s would have %d bytes: %w", fallbackTag(subject), len(text), ErrTooLarge)
+			return false, fmt.Errorf("the list of referrers in tag %s would have %d bytes: %w", fallbackTag(subject), len(text), ErrTooLarge)
 		}
-		if _, err := put(ctx, client, repo, fallbackTag(subject), ocispec.MediaTypeImageIndex, text); err != nil {
-			return err
+		if _, err := repo.Put(ctx, fallbackTag(subject), ocispec.MediaTypeImageIndex, text); err != nil {
+			return false, err
 		}
 	}
-	return errors.New("others write the list of referrers at the same time, in tag " + fallbackTag(subject))
+	return false, errors.New("others write the list of referrers at the same time, in tag " + fallbackTag(subject))
 }
 
 // fallback reads the index of the fallback tag; without one it is empty.
-func fallback(ctx context.Context, client *http.Client, repo *registry.Repository, subject digest.Digest) (*ocispec.Index, error) {
+func fallback(ctx context.Context, repo *registry.Repository, subject digest.Digest) (*ocispec.Index, error) {
 	index := &ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
-	resp, err := ask(ctx, client, http.MethodGet, repo.URL("manifests/"+fallbackTag(subject)), nil, ocispec.MediaTypeImageIndex)
+	resp, err := repo.Ask(ctx, registry.Write, http.MethodGet, repo.URL("manifests/"+fallbackTag(subject)), nil, ocispec.MediaTypeImageIndex)
 	if err != nil {
 		return nil, err
 	}

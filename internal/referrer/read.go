@@ -25,11 +25,7 @@ func Read(ctx context.Context, repo *registry.Repository, desc ocispec.Descripto
 }
 
 func read(ctx context.Context, repo *registry.Repository, desc ocispec.Descriptor, limit int64) (Referrer, error) {
-	client, err := repo.Client(ctx, registry.Read)
-	if err != nil {
-		return Referrer{}, err
-	}
-	m, err := manifest(ctx, client, repo, desc)
+	m, err := manifest(ctx, repo, desc)
 	if err != nil {
 		return Referrer{}, err
 	}
@@ -44,17 +40,17 @@ func read(ctx context.Context, repo *registry.Repository, desc ocispec.Descripto
 	if r.Type == "" {
 		r.Type = layer.MediaType
 	}
-	r.Data, err = content(ctx, client, repo.URL("blobs/"+layer.Digest.String()), "", layer.Digest, layer.Size)
+	r.Data, err = content(ctx, repo, repo.URL("blobs/"+layer.Digest.String()), "", layer.Digest, layer.Size)
 	return r, err
 }
 
 // manifest fetches a referrer's manifest.
-func manifest(ctx context.Context, client *http.Client, repo *registry.Repository, desc ocispec.Descriptor) (ocispec.Manifest, error) {
+func manifest(ctx context.Context, repo *registry.Repository, desc ocispec.Descriptor) (ocispec.Manifest, error) {
 	var m ocispec.Manifest
 	if desc.Size > MaxManifest {
 		return m, fmt.Errorf("its manifest has %d bytes: %w", desc.Size, ErrTooLarge)
 	}
-	text, err := content(ctx, client, repo.URL("manifests/"+desc.Digest.String()), desc.MediaType, desc.Digest, desc.Size)
+	text, err := content(ctx, repo, repo.URL("manifests/"+desc.Digest.String()), desc.MediaType, desc.Digest, desc.Size)
 	if err != nil {
 		return m, err
 	}
@@ -65,11 +61,11 @@ func manifest(ctx context.Context, client *http.Client, repo *registry.Repositor
 }
 
 // content fetches size bytes with a digest.
-func content(ctx context.Context, client *http.Client, url, mediaType string, d digest.Digest, size int64) ([]byte, error) {
+func content(ctx context.Context, repo *registry.Repository, url, mediaType string, d digest.Digest, size int64) ([]byte, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	resp, err := ask(ctx, client, http.MethodGet, url, nil, mediaType)
+	resp, err := repo.Ask(ctx, registry.Read, http.MethodGet, url, nil, mediaType)
 	if err != nil {
 		return nil, err
 	}

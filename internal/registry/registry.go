@@ -10,8 +10,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -135,6 +137,39 @@ func (r *Repository) Pusher(ctx context.Context) (*remote.Pusher, error) {
 // URL is an address in the repository, /v2/NAME/…
 func (r *Repository) URL(path string) string {
 	return r.Name.Scheme() + "://" + r.Name.RegistryStr() + "/v2/" + r.Name.RepositoryStr() + "/" + path
+}
+
+// Ask sends a request to an address of the repository. mediaType is that of the
+// body or, if there is none, of the answer that is wanted.
+func (r *Repository) Ask(ctx context.Context, access Access, method, url string, body []byte, mediaType string) (*http.Response, error) {
+	client, err := r.Client(ctx, access)
+	if err != nil {
+		return nil, err
+	}
+	var content io.Reader
+	header := "Accept"
+	if body != nil {
+		content, header = bytes.NewReader(body), "Content-Type"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, content)
+	if err != nil {
+		return nil, err
+	}
+	if mediaType != "" {
+		req.Header.Set(header, mediaType)
+	}
+	return client.Do(req)
+}
+
+// Put writes a manifest under a tag or its digest, and returns what the registry
+// says of it.
+func (r *Repository) Put(ctx context.Context, ref, mediaType string, manifest []byte) (http.Header, error) {
+	resp, err := r.Ask(ctx, Write, http.MethodPut, r.URL("manifests/"+ref), manifest, mediaType)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return resp.Header, transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted)
 }
 
 // MayPush finds out whether something could be pushed.

@@ -38,6 +38,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/opencontainers/go-digest"
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -48,12 +49,36 @@ import (
 type Signer interface {
 	// Sign signs a statement and returns a bundle.
 	Sign(ctx context.Context, statement []byte) ([]byte, error)
+	// Signed is the statement of a bundle that this signer made, and that is about
+	// subject.
+	Signed(bundle []byte, subject digest.Digest) ([]byte, error)
 	// String says who it is: "key SHA256:…".
 	fmt.Stringer
 	// Own is the policy that trusts this signer alone.
 	Own() trust.Policy
 	// Deterministic tells whether the same statement is the same bundle.
 	Deterministic() bool
+}
+
+// signed checks a bundle with a signer's own policy.
+func signed(own trust.Policy, bundle []byte, subject digest.Digest) ([]byte, error) {
+	s, err := own.Verify(bundle, subject)
+	if err != nil {
+		return nil, err
+	}
+	return s.Statement, nil
+}
+
+func (k *keySigner) Signed(b []byte, subject digest.Digest) ([]byte, error) {
+	return signed(k.Own(), b, subject)
+}
+
+func (s *sshSigner) Signed(b []byte, subject digest.Digest) ([]byte, error) {
+	return signed(s.Own(), b, subject)
+}
+
+func (k *keyless) Signed(b []byte, subject digest.Digest) ([]byte, error) {
+	return signed(k.Own(), b, subject)
 }
 
 // encode is the bundle's one form: protojson varies its spaces on purpose.

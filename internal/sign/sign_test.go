@@ -73,8 +73,8 @@ func keyFile(t *testing.T, kind string, der []byte) string {
 	return file(t, "key", pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// signed signs the statement and checks what every signature must satisfy.
-func signed(t *testing.T, s Signer) []byte {
+// signs signs the statement and checks what every signature must satisfy.
+func signs(t *testing.T, s Signer) []byte {
 	t.Helper()
 	b, err := s.Sign(t.Context(), statement)
 	if err != nil {
@@ -132,7 +132,7 @@ func TestKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b := signed(t, s)
+			b := signs(t, s)
 			if _, err := other.Own().Verify(b, image); !errors.Is(err, trust.ErrUntrusted) {
 				t.Errorf("with another key: %v", err)
 			}
@@ -237,7 +237,7 @@ func TestKMS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed(t, s)
+	signs(t, s)
 }
 
 func TestMain(m *testing.M) {
@@ -302,7 +302,7 @@ func TestSSH(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b := signed(t, s)
+			b := signs(t, s)
 			tampered(t, s, b)
 			public, err := os.ReadFile(key + ".pub")
 			if err != nil {
@@ -396,7 +396,7 @@ func TestSSHAgent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signed(t, s)
+		signs(t, s)
 		if _, err := OpenSSH(f, ""); err == nil || fault.HintOf(err) == "" {
 			t.Errorf("without an agent: %v", err)
 		}
@@ -411,7 +411,7 @@ func TestKeyless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := signed(t, s)
+	b := signs(t, s)
 	tampered(t, s, b)
 	root, err := vouch.NewInstance(in.TrustedRoot)
 	if err != nil {

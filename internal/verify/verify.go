@@ -297,6 +297,9 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 		if err := r.keep(ctx, engine, prep, sides[0], opt.Keep); err != nil {
 			return nil, err
 		}
+		if err := keepVerdict(opt.Keep, v); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.remember(ctx, key, v); err != nil {
 		return nil, err

@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+)
+
+// registry [-fallback] [-login USER PASSWORD] starts a registry on the loopback
+// interface and sets REGISTRY to its address. What is sent to it is appended to
+// the file sent: one line a request, and the bodies. -fallback leaves out the
+// referrers API; -distribution starts the CNCF's registry in its place.
+func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	api, login := true, ""
+	for len(args) > 0 {
+		switch {
+		case args[0] == "-fallback":
+			api = false
+			args = args[1:]
+		case args[0] == "-login" && len(args) > 2:
+			login = args[1] + ":" + args[2]
+			args = args[3:]
+		case args[0] == "-distribution":
+			ts.Setenv("REGISTRY", startDistribution(ts))
+			return
+		default:
+			ts.Fatalf("usage: registry [-fallback] [-login USER PASSWORD] | -distribution")
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("sent"), nil, 0o644))
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(api))
+	var mu sync.Mutex
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); login != "" && user+":"+password != login {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			mu.Lock()
+			f, err := os.OpenFile(ts.MkAbs("sent"), os.O_APPEND|os.O_WRONLY, 0)
+			if err == nil {
+				fmt.Fprintf(f, "%s %s\n%s\n", r.Method, r.URL, body)
+				_ = f.Close()
+			}
+			mu.Unlock()
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	ts.Defer(srv.Close)
+	ts.Setenv("REGISTRY", strings.TrimPrefix(srv.URL, "http://"))
+}
+
+// startDistribution starts the CNCF's registry and returns its address.
+func startDistribution(ts *testscript.TestScript) string {
+	build := exec.Command("go", "build", "-trimpath", "-o", ts.MkAbs("distribution"), ".")
+	build.Dir = filepath.Join(ts.Getenv("ROOT"), "internal", "registry", "testdata", "distribution")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("building distribution: %v\n%s", err, out)
+	}
+	cmd := exec.Command(ts.MkAbs("distribution"))
+	in, err := cmd.StdinPipe()
+	ts.Check(err)
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() { _ = in.Close(); _ = cmd.Wait() })
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	ts.Check(err)
+	return strings.TrimSpace(addr)
+}
+
+// new-key FILE [PASSWORD] makes an ECDSA key; with a password in cosign's form.
+func cmdNewKey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: new-key FILE [PASSWORD]")
+	}
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	ts.Check(err)
+	block := &pem.Block{Type: "PRIVATE KEY", Bytes: der}
+	if len(args) > 1 {
+		block.Type = "ENCRYPTED SIGSTORE PRIVATE KEY"
+		block.Bytes, err = encrypted.Encrypt(der, []byte(args[1]))
+		ts.Check(err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(block), 0o600))
+	public, err := x509.MarshalPKIXPublicKey(k.Public())
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o644))
+}
+
+// whole REFERENCE checks an image or index in a registry as `crane validate`
+// does: everything is there, and is what its digest says.
+func cmdWhole(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] whole REFERENCE")
+	}
+	if err := wholeImage(args[0]); (err != nil) != neg {
+		ts.Fatalf("%s: %v", args[0], err)
+	}
+}
+
+func wholeImage(reference string) error {
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return err
+	}
+	desc, err := remote.Get(ref)
+	if err != nil {
+		return err
+	}
+	if desc.MediaType.IsIndex() {
+		ix, err := desc.ImageIndex()
+		if err != nil {
+			return err
+		}
+		return validate.Index(ix)
+	}
+	img, err := desc.Image()
+	if err != nil {
+		return err
+	}
+	return validate.Image(img)
+}
+
+// kill-each N ARG … runs `twice publish ADDRESS ARG …` again and again, each time
+// to another repository of REGISTRY, and kills it at the first request, the second,
+// … until it gets through: no tag ever points at something that isn't whole, and
+// when it isn't killed it completes what it began. N is how many referrers there
+// are then.
+func cmdKillEach(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: kill-each N ARG …")
+	}
+	want := args[0]
+	k := &killer{to: ts.Getenv("REGISTRY")}
+	srv := httptest.NewServer(k)
+	defer srv.Close()
+	host := strings.TrimPrefix(srv.URL, "http://")
+	for n := 1; ; n++ {
+		address := fmt.Sprintf("%s/kill/%d:1", host, n)
+		publish := func(at int) error {
+			cmd := exec.Command(twiceBinary, append([]string{"publish", address, "--quiet"}, args[1:]...)...)
+			cmd.Dir = ts.MkAbs(".")
+			for _, v := range []string{"PATH", "HOME", "XDG_CACHE_HOME", "TWICE_CACHE"} {
+				cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
+			}
+			k.arm(at, cmd)
+			out, err := cmd.CombinedOutput()
+			if err != nil && at == 0 {
+				return fmt.Errorf("%w\n%s", err, out)
+			}
+			return err
+		}
+		killed := publish(n) != nil
+		if err := wholeImage(address); err == nil && referrersOf(ts, address) != want {
+			ts.Fatalf("killed at request %d: the tag is there, with %s referrers", n, referrersOf(ts, address))
+		} else if err != nil && !strings.Contains(err.Error(), "MANIFEST_UNKNOWN") && !strings.Contains(err.Error(), "NAME_UNKNOWN") {
+			ts.Fatalf("killed at request %d: %v", n, err)
+		}
+		if err := publish(0); err != nil {
+			ts.Fatalf("after it was killed at request %d: %v", n, err)
+		}
+		ts.Check(wholeImage(address))
+		if got := referrersOf(ts, address); got != want {
+			ts.Fatalf("after it was killed at request %d there are %s referrers, want %s", n, got, want)
+		}
+		if !killed {
+			if n < 20 {
+				ts.Fatalf("it was killed %d times only", n-1)
+			}
+			ts.Logf("killed %d times", n-1)
+			return
+		}
+	}
+}
+
+func referrersOf(ts *testscript.TestScript, reference string) string {
+	ref, err := name.ParseReference(reference)
+	ts.Check(err)
+	d, err := remote.Head(ref)
+	ts.Check(err)
+	ix, err := remote.Referrers(ref.Context().Digest(d.Digest.String()))
+	ts.Check(err)
+	m, err := ix.IndexManifest()
+	ts.Check(err)
+	return fmt.Sprint(len(m.Manifests))
+}
+
+// killer passes requests on, and kills a process at one of them: every second
+// time when the registry has done what was asked.
+type killer struct {
+	to string
+	mu sync.Mutex
+	at int
+	n  int
+	of *exec.Cmd
+}
+
+func (k *killer) arm(at int, cmd *exec.Cmd) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.at, k.n, k.of = at, 0, cmd
+}
+
+func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	k.mu.Lock()
+	k.n++
+	now, cmd := k.at > 0 && k.n == k.at, k.of
+	dead := k.at > 0 && k.n > k.at
+	k.mu.Unlock()
+	if dead || now && k.at%2 == 0 {
+		if now {
+			_ = cmd.Process.Kill()
+		}
+		panic(http.ErrAbortHandler)
+	}
+	req, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+k.to+r.URL.RequestURI(), r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	req.Header, req.ContentLength, req.Host = r.Header, r.ContentLength, r.Host
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer resp.Body.Close()
+	if now {
+		_ = cmd.Process.Kill()
+		panic(http.ErrAbortHandler)
+	}
+	for name, v := range resp.Header {
+		w.Header()[name] = v
+	}
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
+
+// no-secret WORD FILE|DIR … looks for a word, as it is and in base64, in files and
+// in the command lines of all processes.
+func cmdNoSecret(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: no-secret WORD FILE …")
+	}
+	var words [][]byte
+	for shift := range 3 { // base64 of a text that has it at any place
+		words = append(words, []byte(strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(strings.Repeat(" ", shift) + args[0]))[2*shift:], "=")))
+	}
+	for i := range words {
+		words[i] = words[i][2 : len(words[i])-2]
+	}
+	words = append(words, []byte(args[0]))
+	n := 0
+	for _, root := range args[1:] {
+		ts.Check(filepath.WalkDir(ts.MkAbs(root), func(p string, d os.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			data, err := os.ReadFile(p)
+			for _, w := range words {
+				if bytes.Contains(data, w) {
+					ts.Fatalf("%s has the secret %s", p, args[0])
+				}
+			}
+			n++
+			return err
+		}))
+	}
+	if n == 0 {
+		ts.Fatalf("there is nothing to look at")
+	}
+}
+
+// watch-ps FILE writes all command lines that it sees into a file, until the
+// script ends.
+func cmdWatchPS(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: watch-ps FILE")
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	end, ended := make(chan struct{}), make(chan struct{})
+	ts.Defer(func() { close(end); <-ended; _ = f.Close() })
+	go func() {
+		defer close(ended)
+		seen := map[string]bool{}
+		for {
+			names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, n := range names {
+				if line, err := os.ReadFile(n); err == nil && len(line) > 0 && !seen[string(line)] {
+					seen[string(line)] = true
+					_, _ = f.Write(append(bytes.ReplaceAll(line, []byte{0}, []byte(" ")), '\n'))
+				}
+			}
+			select {
+			case <-end:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+}

@@ -1,0 +1,118 @@
+package publish
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/craton-co/twice/internal/evidence"
+	"github.com/craton-co/twice/internal/provenance"
+	"github.com/craton-co/twice/internal/referrer"
+	"github.com/craton-co/twice/internal/verdict"
+	"github.com/craton-co/twice/internal/verify"
+)
+
+// ImageSignature is the predicate type of cosign's signature of an image: a
+// statement that names it and says no more.
+const ImageSignature = "https://sigstore.dev/cosign/sign/v1"
+
+// Evidence is what is attached to a published image.
+type Evidence struct {
+	evidence.Set
+	Verdict *verdict.Verdict
+	// Where is what the runner says of itself, in the run record; it may be empty.
+	Where string
+}
+
+// bare are the documents that nobody signs.
+func (e Evidence) bare() ([]referrer.Referrer, error) {
+	var all []referrer.Referrer
+	for _, d := range e.SBOMs {
+		all = append(all, referrer.Referrer{Type: referrer.SBOM, Title: d.Name, Data: d.Data})
+	}
+	all = append(all, referrer.Referrer{Type: referrer.Statement, Title: e.Statement.Name, Data: e.Statement.Data})
+	text, err := e.stored().JSON()
+	if err != nil {
+		return nil, err
+	}
+	return append(all, referrer.Referrer{Type: referrer.Verdict, Title: verify.VerdictName, Data: text}), nil
+}
+
+// stored is the verdict without what is this run's only.
+func (e Evidence) stored() *verdict.Verdict {
+	v := *e.Verdict
+	v.FromCache, v.Report = nil, ""
+	return &v
+}
+
+// statement is one that is to be signed.
+type statement struct {
+	predicate string
+	text      []byte
+}
+
+// statements are those that are signed of one published image: what was built
+// from what, the run, the summary for policies of SLSA's, and cosign's signature
+// of the image, which admission controllers look for.
+func (e Evidence) statements(image digest.Digest, uri string) ([]statement, error) {
+	s, err := provenance.Parse(e.Statement.Data)
+	if err != nil {
+		return nil, err
+	}
+	resource, err := subject(s, image)
+	if err != nil {
+		return nil, err
+	}
+	record, err := provenance.NewRecord(e.Statement.Data, s, e.run()).JSON()
+	if err != nil {
+		return nil, err
+	}
+	summary, err := provenance.NewSummary(resource, uri, e.Statement.Data, e.Verdict.Reached, e.Verdict.Twice, e.Verdict.Word == verdict.Reproducible).JSON()
+	if err != nil {
+		return nil, err
+	}
+	signature, err := json.Marshal(map[string]any{
+		"_type": provenance.StatementType, "predicateType": ImageSignature, "predicate": map[string]any{},
+		"subject": []any{map[string]any{"digest": provenance.Sum(image)}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []statement{{provenance.SLSA, e.Statement.Data}, {provenance.RecordType, record}, {provenance.SummaryType, summary}, {ImageSignature, signature}}, nil
+}
+
+// subject is the statement's resource for an image.
+func subject(s *provenance.Statement, image digest.Digest) (provenance.Resource, error) {
+	for _, r := range s.Subject {
+		if r.SHA256() == image {
+			return r, nil
+		}
+	}
+	return provenance.Resource{}, fmt.Errorf("the statement is not about image %s", image)
+}
+
+// run is the run that the verdict is of.
+func (e Evidence) run() provenance.Run {
+	v := e.Verdict
+	r := provenance.Run{Verdict: string(v.Word), Finish: v.Reached, Engine: v.Engine, Twice: v.Twice, Where: e.Where, Origin: origin(v)}
+	for _, b := range v.Builds {
+		if r.Start.IsZero() || b.Start.Before(r.Start) {
+			r.Start = b.Start
+		}
+	}
+	if r.Start.IsZero() {
+		r.Start = r.Finish
+	}
+	r.Start = r.Start.Truncate(time.Second)
+	return r
+}
+
+// origin is where the compiler's bytes are from.
+func origin(v *verdict.Verdict) string {
+	if v.Inputs.RustcFrom == "debian's" {
+		return "debian"
+	}
+	return "rust"
+}
