@@ -1,19 +1,22 @@
 package internal_test
 
 import (
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/craton-co/twice/internal/resolve"
 	"github.com/rhysd/actionlint"
 	"go.yaml.in/yaml/v3"
 	"mvdan.cc/sh/v3/syntax"
 )
 
-var workflows = []string{"../.github/workflows/verify.yml", "../docs/ci/github.yml", "../docs/ci/command/github.yml"}
+var workflows = []string{"../.github/workflows/verify.yml", "../docs/ci/github.yml", "../docs/ci/command/github.yml", "../docs/ci/pins/github.yml"}
 
 func TestWorkflowsAreLinted(t *testing.T) {
 	for _, name := range workflows {
@@ -148,7 +151,7 @@ func TestGitLabJobs(t *testing.T) {
 }
 
 func TestShellScripts(t *testing.T) {
-	for _, name := range []string{"../docs/ci/verify.sh", "../docs/ci/command/verify.sh", "../scripts/twice", "../scripts/test", "../scripts/bench", "../.ci/run"} {
+	for _, name := range []string{"../docs/ci/verify.sh", "../docs/ci/command/verify.sh", "../docs/ci/pins/pins.sh", "../scripts/twice", "../scripts/test", "../scripts/bench", "../.ci/run"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -161,5 +164,67 @@ func shell(t *testing.T, name, text string) {
 	t.Helper()
 	if _, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), name); err != nil {
 		t.Error(err)
+	}
+}
+
+// Renovate's file is JSON, its patterns are regular expressions that find what
+// they are for, and the command that it runs is one of ours.
+func TestRenovate(t *testing.T) {
+	text, err := os.ReadFile("../docs/ci/pins/renovate.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct {
+		PackageRules []struct {
+			PostUpgradeTasks struct {
+				Commands    []string
+				FileFilters []string
+			}
+		}
+		CustomManagers []struct {
+			ManagerFilePatterns, MatchStrings []string
+		}
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, m := range c.CustomManagers {
+		for _, p := range m.ManagerFilePatterns {
+			if !regexp.MustCompile(strings.Trim(p, "/")).MatchString("sub/rust-toolchain.toml") {
+				t.Errorf("%s finds no rust-toolchain.toml", p)
+			}
+		}
+		for _, p := range m.MatchStrings {
+			m := regexp.MustCompile(p).FindStringSubmatch("[toolchain]\nchannel = \"1.95.0\"\n")
+			if m == nil || m[1] != "1.95.0" {
+				t.Errorf("%s finds %v", p, m)
+			}
+		}
+	}
+	for _, r := range c.PackageRules {
+		for _, cmd := range r.PostUpgradeTasks.Commands {
+			words := strings.Fields(cmd)
+			if len(words) != 4 || strings.Join(words[:3], " ") != "twice lock --update" || !slices.Contains(resolve.Pins, words[3]) || !slices.Equal(r.PostUpgradeTasks.FileFilters, []string{"twice.lock"}) {
+				t.Errorf("%q, %v", cmd, r.PostUpgradeTasks.FileFilters)
+			}
+			found = true
+		}
+	}
+	if !found {
+		t.Error("no command is run at all")
+	}
+	workflow, err := os.ReadFile("../docs/ci/pins/github.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := regexp.MustCompile(`what: \[(.*)\]`).FindStringSubmatch(string(workflow))
+	if list == nil {
+		t.Fatal("no pins in the matrix")
+	}
+	for _, w := range strings.Split(list[1], ", ") {
+		if !slices.Contains(resolve.Pins, w) {
+			t.Errorf("%s is not a pin", w)
+		}
 	}
 }

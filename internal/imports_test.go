@@ -27,6 +27,8 @@ var order = []string{
 	"internal/sarif",
 	"images",
 	"internal/store",
+	"internal/cache",
+	"internal/doctor",
 	"internal/address",
 	"internal/fetch",
 	"internal/layer",

@@ -33,7 +33,9 @@ moves one of them to what upstream has now.
 
 What upstream signs is checked (Debian's release file, with the archive's keys),
 and the lock records who vouched for each input. What nobody signed is recorded
-as trust on first use.`,
+as trust on first use.
+
+What moved is listed, and of Debian packages which CVEs their changelogs name.`,
 		Example: `  twice lock
   twice lock --update toolchain`,
 		Args: cobra.MaximumNArgs(1),
@@ -65,7 +67,15 @@ as trust on first use.`,
 		if err != nil {
 			return err
 		}
-		return writeLock(cmd, filepath.Join(dir, proj.LockName()), l)
+		name := filepath.Join(dir, proj.LockName())
+		var before *lock.Lock
+		if data, err := os.ReadFile(name); err == nil {
+			before, _ = lock.Parse(data) // a damaged one counts as none
+		}
+		if err := writeLock(cmd, name, l); err != nil || before == nil {
+			return err
+		}
+		return printChanges(cmd.Context(), cmd.OutOrStdout(), tools, before, l)
 	}
 	return cmd
 }

@@ -53,7 +53,7 @@ linker's doing. A signed file is refused: sign what comes out.`,
 		}
 		opt.Compression = layer.Compression(compression)
 		var err error
-		if opt.Store, err = openStore(); err != nil {
+		if opt.Store, err = openStore(cmd.Context()); err != nil {
 			return err
 		}
 		res, err := normalize.Normalize(cmd.Context(), args[0], output, opt)

@@ -96,7 +96,7 @@ func (p *publishFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		return err
 	}
 	how.Step = func(text string) { progress.message("%s", text) }
-	st, err := openStore()
+	st, err := openStore(cmd.Context())
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,8 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 		newNormalize(&g),
 		newSBOM(&g),
 		newCheck(&g),
+		newStore(&g),
+		newDoctor(&g),
 		newMan(),
 		newAudit(&g),
 	)

@@ -15,7 +15,7 @@ import (
 
 // tools opens the store and what fills it.
 func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) {
-	st, err := openStore()
+	st, err := openStore(ctx)
 	if err != nil {
 		return resolve.Tools{}, err
 	}
@@ -90,7 +90,10 @@ func openFetched(ctx context.Context, tools resolve.Tools, spec string, opt reso
 }
 
 // openStore opens the user's store, which is made if it isn't there.
-func openStore() (*store.Store, error) {
+func openStore(ctx context.Context) (*store.Store, error) {
+	if err := useCache(ctx); err != nil {
+		return nil, err
+	}
 	dir, err := cacheDir("store")
 	if err != nil {
 		return nil, err

@@ -72,7 +72,11 @@ func crate(u cargo.Unit, lock *cargo.LockFile) (cdx.Component, error) {
 	if url, commit, ok := p.Git(); ok {
 		vcs = "git+" + url + "@" + commit
 	}
-	c.PackageURL = cargoPURL(u.Name, u.Version, vcs)
+	registry := ""
+	if p.Registry() && p.Source != cratesIO {
+		registry = strings.TrimPrefix(strings.TrimPrefix(p.Source, "registry+"), "sparse+")
+	}
+	c.PackageURL = cargoPURL(u.Name, u.Version, vcs, registry)
 	if u.Local {
 		c.PackageURL = ""
 	}
@@ -88,6 +92,9 @@ func crate(u cargo.Unit, lock *cargo.LockFile) (cdx.Component, error) {
 // sameSource compares a source of Cargo.lock with cargo tree's, which has
 // no "git+" and a short commit.
 func sameSource(lock, tree string) bool {
+	if strings.HasPrefix(tree, "registry `") { // another registry, by the name that the sources have for it
+		return (strings.HasPrefix(lock, "registry+") || strings.HasPrefix(lock, "sparse+")) && lock != cratesIO
+	}
 	lock = strings.TrimPrefix(strings.TrimPrefix(lock, "git+"), "registry+")
 	at, commit, _ := strings.Cut(tree, "#")
 	full, long, _ := strings.Cut(lock, "#")
@@ -103,8 +110,14 @@ func licence(s string) string {
 	return strings.Join(parts, " OR ")
 }
 
-func cargoPURL(name, version, vcs string) string {
+// cratesIO is the default registry in Cargo.lock.
+const cratesIO = "registry+https://github.com/rust-lang/crates.io-index"
+
+func cargoPURL(name, version, vcs, registry string) string {
 	var q packageurl.Qualifiers
+	if registry != "" {
+		q = packageurl.Qualifiers{{Key: "repository_url", Value: registry}}
+	}
 	if vcs != "" {
 		q = packageurl.Qualifiers{{Key: "vcs_url", Value: vcs}}
 	}

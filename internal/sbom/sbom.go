@@ -103,7 +103,7 @@ func Write(in Input) ([]byte, error) {
 	doc := cdx.NewBOM()
 	subject := &cdx.Component{BOMRef: root, Type: cdx.ComponentTypeApplication, Name: in.Build, Version: in.Version, Properties: properties("twice:commit", in.Commit)}
 	if in.Crate {
-		subject.PackageURL = cargoPURL(in.Build, in.Version, "")
+		subject.PackageURL = cargoPURL(in.Build, in.Version, "", "")
 	}
 	for _, x := range in.Binaries {
 		if subject.Components == nil {

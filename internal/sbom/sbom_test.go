@@ -223,3 +223,20 @@ func TestSchema(t *testing.T) {
 		t.Error("the schema takes anything")
 	}
 }
+
+// cargo tree names another registry by what the sources call it; the document
+// has its address.
+func TestOtherRegistry(t *testing.T) {
+	sum := strings.Repeat("1", 64)
+	lock := &cargo.LockFile{Packages: []cargo.LockPackage{
+		{Name: "dep", Version: "1.0.0", Source: cratesIO, Checksum: strings.Repeat("0", 64)},
+		{Name: "dep", Version: "1.0.0", Source: "sparse+https://crates.company.test/index/", Checksum: sum},
+	}}
+	c, err := crate(cargo.Unit{Name: "dep", Version: "1.0.0", Source: "registry `company`"}, lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if (*c.Hashes)[0].Value != sum || c.PackageURL != "pkg:cargo/dep@1.0.0?repository_url=https%3A%2F%2Fcrates.company.test%2Findex%2F" {
+		t.Errorf("%s, %v", c.PackageURL, *c.Hashes)
+	}
+}

@@ -89,3 +89,61 @@ func emptyIndex() ocispec.Index {
 }
 
 func refName(d ocispec.Descriptor) string { return d.Annotations[ocispec.AnnotationRefName] }
+
+// DropBroken takes those names out of index.json whose blobs, or what those
+// name, are no longer in the store.
+func (s *Store) DropBroken(ctx context.Context) error {
+	unlock, err := s.lockIndex(ctx)
+	if err != nil {
+		return fmt.Errorf("dropping names: %w", err)
+	}
+	defer unlock()
+	ix, err := s.index()
+	if err != nil {
+		return fmt.Errorf("dropping names: %w", err)
+	}
+	n := len(ix.Manifests)
+	ix.Manifests = slices.DeleteFunc(ix.Manifests, func(d ocispec.Descriptor) bool { return !s.whole(d, 0) })
+	if len(ix.Manifests) == n {
+		return nil
+	}
+	b, err := json.Marshal(ix)
+	if err == nil {
+		err = s.replace(s.file(ocispec.ImageIndexFile), b)
+	}
+	if err != nil {
+		return fmt.Errorf("dropping names: %w", err)
+	}
+	return nil
+}
+
+// whole tells whether a blob is there with all that it names.
+func (s *Store) whole(d ocispec.Descriptor, depth int) bool {
+	if !s.Has(d.Digest) {
+		return false
+	}
+	switch d.MediaType {
+	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex,
+		"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json":
+	default:
+		return true
+	}
+	var m struct {
+		Config    *ocispec.Descriptor
+		Layers    []ocispec.Descriptor
+		Manifests []ocispec.Descriptor
+	}
+	b, err := s.ReadBytes(d.Digest, 16<<20)
+	if err != nil || json.Unmarshal(b, &m) != nil || depth > 4 {
+		return false
+	}
+	if m.Config != nil && !s.whole(*m.Config, depth+1) {
+		return false
+	}
+	for _, x := range append(m.Layers, m.Manifests...) {
+		if !s.whole(x, depth+1) {
+			return false
+		}
+	}
+	return true
+}

@@ -10,6 +10,9 @@
 //	ingest/tmp-*          a blob being written; flock'ed as long as its writer lives
 //	ingest/part-<hex>     part of the blob <hex>, kept to be resumed
 //	memo/<kind>/<hex>     derived results, see [Store.Remember]
+//	../in-use             flock'ed by all that use the cache, see [Use]
+//
+// A blob's time is that of its last use, within an hour.
 //
 // Any number of processes may use a store at once. A blob appears by one
 // rename of a synced file, so it is whole or absent. Only SHA-256 is known:
@@ -85,6 +88,7 @@ func (s *Store) Size(d digest.Digest) (int64, error) {
 	if !fi.Mode().IsRegular() {
 		return 0, fmt.Errorf("blob %s: not a regular file", d)
 	}
+	s.used(s.Path(d), fi.ModTime())
 	return fi.Size(), nil
 }
 
@@ -96,6 +100,9 @@ func (s *Store) Open(d digest.Digest) (*os.File, error) {
 	f, err := os.Open(s.Path(d))
 	if err != nil {
 		return nil, fmt.Errorf("blob %s: %w", d, bare(err))
+	}
+	if fi, err := f.Stat(); err == nil {
+		s.used(s.Path(d), fi.ModTime())
 	}
 	return f, nil
 }

@@ -1,0 +1,79 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const mounts = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / /home rw - nfs4 server:/home rw\n"
+
+// good is a machine that lacks nothing.
+func good() Machine {
+	return Machine{
+		OS: "linux", Arch: "amd64", UID: 0, CacheDir: "/root/.cache/twice",
+		FS: fstest.MapFS{
+			"proc/filesystems":                     {Data: []byte("nodev\toverlay\n\text4\n")},
+			"proc/self/mountinfo":                  {Data: []byte(mounts)},
+			"sys/fs/cgroup/cgroup.controllers":     {Data: []byte("cpu memory pids\n")},
+			"proc/sys/fs/binfmt_misc/qemu-aarch64": {Data: []byte("enabled\ninterpreter /usr/bin/qemu-aarch64-static\n")},
+		},
+		LookPath: func(string) (string, error) { return "/usr/bin/git", nil },
+		Free:     func(string) (int64, error) { return 50 << 30, nil },
+		Writable: func(string) error { return nil },
+		Rust:     func(context.Context) error { return nil },
+		Get:      func(context.Context, Place) error { return nil },
+	}
+}
+
+// Each line is right about a machine that lacks just that, and says what mends it.
+func TestLines(t *testing.T) {
+	without := func(m *Machine, name string) {
+		f := m.FS.(fstest.MapFS)
+		delete(f, name)
+	}
+	for _, c := range []struct {
+		line   string
+		break_ func(m *Machine)
+		state  State
+		mend   string
+	}{
+		{"platform", func(m *Machine) { m.OS = "darwin" }, Missing, "--engine tcp://"},
+		{"platform", func(m *Machine) { m.Arch = "arm64" }, Warning, "binfmt --install amd64"},
+		{"emulation", func(m *Machine) { m.Arch = "arm64" }, Missing, "binfmt --install amd64"},
+		{"emulation", func(m *Machine) { without(m, "proc/sys/fs/binfmt_misc/qemu-aarch64") }, Note, "binfmt --install arm64"},
+		{"user", func(m *Machine) { m.UID = 1000 }, Missing, "sudo -E twice"},
+		{"overlayfs", func(m *Machine) { without(m, "proc/filesystems") }, Missing, "modprobe overlay"},
+		{"cgroups", func(m *Machine) { without(m, "sys/fs/cgroup/cgroup.controllers") }, Warning, "--cgroupns=host"},
+		{"git", func(m *Machine) { m.LookPath = func(string) (string, error) { return "", exec.ErrNotFound } }, Missing, "apt-get install git"},
+		{"cache", func(m *Machine) { m.Writable = func(string) error { return errors.New("read-only file system") } }, Missing, "TWICE_CACHE"},
+		{"cache", func(m *Machine) { m.CacheDir = "/home/u/.cache/twice" }, Warning, "TWICE_CACHE"},
+		{"disk", func(m *Machine) { m.Free = func(string) (int64, error) { return 2 << 30, nil } }, Warning, "twice store gc --keep"},
+		{"rust", func(m *Machine) { m.Rust = func(context.Context) error { return errors.New("rustc has other bytes") } }, Note, "rustup toolchain install"},
+		{"crates", func(m *Machine) { m.Get = func(context.Context, Place) error { return errors.New("no such host") } }, Warning, "TWICE_MIRROR_CRATES"},
+	} {
+		m := good()
+		c.break_(&m)
+		found := false
+		for _, l := range Run(context.Background(), m, []Place{{Name: "crates", Mend: "set HTTPS_PROXY or TWICE_MIRROR_CRATES"}}) {
+			if l.Name != c.line {
+				continue
+			}
+			found = true
+			if l.State != c.state || !strings.Contains(l.Mend, c.mend) || l.Found == "" {
+				t.Errorf("%s: %+v", c.line, l)
+			}
+		}
+		if !found {
+			t.Errorf("no line %s", c.line)
+		}
+	}
+	for _, l := range Run(context.Background(), good(), []Place{{Name: "crates"}}) {
+		if l.State != OK || l.Mend != "" {
+			t.Errorf("a good machine: %+v", l)
+		}
+	}
+}
