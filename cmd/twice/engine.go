@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/compose"
@@ -17,38 +19,107 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/verdict"
 	"github.com/craton-co/twice/internal/verify"
 	"github.com/moby/buildkit/client"
 	"github.com/spf13/cobra"
 )
 
-// engineFlags choose the engine.
+// engineFlags choose the engine, or several.
 type engineFlags struct {
-	addr   string
-	tls    engine.TLS
-	memory int64
+	addrs   []string
+	tls     engine.TLS
+	memory  int64
+	timeout time.Duration
+	image   string
 }
 
 func (e *engineFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&e.addr, "engine", os.Getenv("BUILDKIT_HOST"), "address of a BuildKit that runs already, such as unix:///run/buildkit/buildkitd.sock; default: the embedded one")
-	f.StringVar(&e.tls.CA, "engine-ca", "", "certificate authority of a tcp:// engine, a PEM file")
-	f.StringVar(&e.tls.Cert, "engine-cert", "", "client certificate for a tcp:// engine, a PEM file")
+	var def []string
+	if h := os.Getenv("BUILDKIT_HOST"); h != "" {
+		def = []string{h}
+	}
+	f.StringArrayVar(&e.addrs, "engine", def, "embedded, rootless, docker, podman, or the address of a BuildKit that runs already, such as unix:///run/buildkit/buildkitd.sock; repeated: one for each side (default $BUILDKIT_HOST, else the first that can run)")
+	f.StringVar(&e.image, "engine-image", defaultImage, "image of the BuildKit that docker and podman run, by digest")
+	f.StringVar(&e.tls.CA, "engine-ca", "", "certificate authority of tcp:// engines, a PEM file; for one alone: tcp://HOST:PORT?ca=FILE&cert=FILE&key=FILE")
+	f.StringVar(&e.tls.Cert, "engine-cert", "", "client certificate for tcp:// engines, a PEM file")
 	f.StringVar(&e.tls.Key, "engine-key", "", "key of the client certificate, a PEM file")
+	f.DurationVar(&e.timeout, "engine-timeout", 0, "of several engines, count one as lost that takes longer for a build, such as 30m; default: never")
 }
+
+// names is what the engines were asked for as, for a key.
+func (e *engineFlags) names() string { return strings.Join(e.addrs, " ") }
 
 // start connects to the chosen engine or starts the embedded one.
 func (e *engineFlags) start(ctx context.Context, tools resolve.Tools, p *progress) (*builder, error) {
-	eng, err := e.open(ctx, tools, p)
-	if err != nil {
-		return nil, err
+	b := &builder{tools: tools, progress: p, streams: map[string]chan *client.SolveStatus{}, machines: map[int]*machine{}}
+	if len(e.addrs) < 2 {
+		var eng engine.Engine
+		var err error
+		if len(e.addrs) == 0 {
+			eng, err = e.find(ctx, tools, p)
+		} else {
+			eng, err = e.open(ctx, e.addrs[0], tools, p)
+		}
+		if err != nil {
+			return nil, err
+		}
+		b.pool, err = engine.NewPool([]*engine.Member{{Engine: eng}})
+		return b, err
 	}
-	return &builder{Engine: eng, tools: tools, progress: p, streams: map[string]chan *client.SolveStatus{}}, nil
+	return b, e.several(ctx, b)
 }
 
-func (e *engineFlags) open(ctx context.Context, tools resolve.Tools, p *progress) (engine.Engine, error) {
-	if e.addr != "" {
-		return engine.Dial(ctx, e.addr, e.tls)
+// several connects to all engines at once. One that can't be reached is lost
+// from the start.
+func (e *engineFlags) several(ctx context.Context, b *builder) error {
+	if len(e.addrs) > verify.MaxEngines {
+		return fmt.Errorf("%d engines are more than %d", len(e.addrs), verify.MaxEngines)
+	}
+	members := make([]*engine.Member, len(e.addrs))
+	var g sync.WaitGroup
+	for i, addr := range e.addrs {
+		if slices.Contains(e.addrs[:i], addr) {
+			return fault.Hint(fmt.Errorf("engine %s is given twice", addr), "two builds by one engine are what --engine once gives")
+		}
+		members[i] = &engine.Member{Name: engine.Shown(addr)}
+		g.Go(func() { members[i].Engine, members[i].Err = e.open(ctx, addr, b.tools, b.progress) })
+	}
+	g.Wait()
+	var err error
+	if b.pool, err = engine.NewPool(members); err == nil {
+		b.pool.Need, b.pool.Timeout, b.pool.Lost = 2, e.timeout, b.lost
+		err = b.pool.Enough()
+	}
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		for _, m := range members {
+			if m.Engine != nil {
+				_ = m.Engine.Close()
+			}
+		}
+		return err
+	}
+	for _, m := range members {
+		if m.Err != nil {
+			b.progress.message("going on without it: %s", oneLine(m.Err.Error()))
+		}
+	}
+	return nil
+}
+
+func (e *engineFlags) open(ctx context.Context, addr string, tools resolve.Tools, p *progress) (engine.Engine, error) {
+	switch {
+	case isContainer(addr):
+		return e.container(ctx, addr)
+	case addr == embeddedName && runtime.GOOS == "linux" && os.Geteuid() != 0:
+		return nil, fault.Hint(errors.New("engine embedded: it needs root, because it mounts file systems and makes namespaces"),
+			"run it with sudo, or use another one: --engine rootless, docker, podman, or an address")
+	case addr != embeddedName && addr != rootlessName:
+		return engine.Dial(ctx, addr, e.tls)
 	}
 	def, err := images.Load(resolve.EngineImage)
 	if err != nil {
@@ -64,11 +135,16 @@ func (e *engineFlags) open(ctx context.Context, tools resolve.Tools, p *progress
 	if err := compose.EngineRoot(ctx, tools.Store, def, root); err != nil {
 		return nil, err
 	}
-	state, err := cacheDir("engine")
+	rootless := addr == rootlessName
+	dir := "engine"
+	if rootless {
+		dir = "engine-rootless" // root's can't be read, and its layers are another user's
+	}
+	state, err := cacheDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	return embedded.Start(ctx, embedded.Options{StateDir: state, RootDir: root, Memory: e.memory, Waiting: func(pid int) {
+	return embedded.Start(ctx, embedded.Options{StateDir: state, RootDir: root, Memory: e.memory, Rootless: rootless, Waiting: func(pid int) {
 		p.message("waiting for the engine, which process %d uses", pid)
 	}})
 }
@@ -76,7 +152,7 @@ func (e *engineFlags) open(ctx context.Context, tools resolve.Tools, p *progress
 // builder is an engine as package verify wants it, with its progress on the
 // screen.
 type builder struct {
-	engine.Engine
+	pool     *engine.Pool
 	tools    resolve.Tools
 	progress *progress
 
@@ -84,6 +160,81 @@ type builder struct {
 	streams map[string]chan *client.SolveStatus // by side; made before the display starts
 	shown   chan struct{}
 	over    bool // the display has ended
+
+	machines map[int]*machine // by engine, where there are several
+}
+
+// machine is what an engine says of its machine, when it has said it.
+type machine struct {
+	engine.Machine
+	known chan struct{}
+}
+
+// Info is what the one engine says of itself.
+func (b *builder) Info() engine.Info { return b.pool.Members()[0].Engine.Info() }
+
+// lost says that an engine is lost, where that doesn't disturb the display.
+func (b *builder) lost(m, next *engine.Member, err error) {
+	if b.progress.mode == engine.Terminal || next == nil {
+		return
+	}
+	b.progress.message("%s; %s takes its place", oneLine(err.Error()), next.Name)
+}
+
+// ask finds out what machine an engine is on, while it builds.
+func (b *builder) ask(ctx context.Context, at int, job verify.Job) {
+	shell, ok := job.Inputs.Contexts()["builder"]
+	if b.pool.Len() < 2 || !ok {
+		return
+	}
+	b.mu.Lock()
+	_, asked := b.machines[at]
+	m := &machine{known: make(chan struct{})}
+	if !asked {
+		b.machines[at] = m
+	}
+	b.mu.Unlock()
+	eng := b.pool.Members()[at].Engine
+	if asked || eng == nil {
+		return
+	}
+	go func() {
+		defer close(m.known)
+		m.Machine, _ = engine.AskMachine(ctx, eng, b.tools.Store, shell) // one that does not say is listed so
+	}()
+}
+
+// Count implements verify.Several.
+func (b *builder) Count() int { return b.pool.Len() }
+
+// Engines implements verify.Several.
+func (b *builder) Engines() []verdict.Engine {
+	var out []verdict.Engine
+	for i, m := range b.pool.Members() {
+		e := verdict.Engine{Name: m.Name, Sides: m.Ran}
+		if m.Err != nil {
+			e.Lost = oneLine(m.Err.Error())
+		}
+		if m.Engine != nil {
+			info := m.Engine.Info()
+			e.BuildKit, e.Worker = info.BuildKit, info.Worker
+			if !info.Contained {
+				e.NotContained = info.Containment
+			}
+		}
+		b.mu.Lock()
+		x := b.machines[i]
+		b.mu.Unlock()
+		if x != nil && m.Err == nil {
+			select {
+			case <-x.known:
+				e.Kernel, e.CPU, e.Boot = x.Kernel, x.CPU, x.Boot
+			case <-time.After(10 * time.Second):
+			}
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // sides announces the sides whose builds will be shown together.
@@ -120,7 +271,7 @@ func (b *builder) finish() {
 // Close ends the display and the engine.
 func (b *builder) Close() error {
 	b.finish()
-	return b.Engine.Close()
+	return b.pool.Close()
 }
 
 // Build implements verify.Builder. A side that was not announced ends the
@@ -141,7 +292,10 @@ func (b *builder) Build(ctx context.Context, job verify.Job) error {
 			}
 		}
 	}()
-	err := b.Run(ctx, engine.Job{
+	asking, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, done)()
+	b.ask(asking, job.Engine, job)
+	err := b.pool.Run(ctx, job.Engine, job.Exact, engine.Job{
 		ID: job.Side.Name, Dockerfile: []byte(job.Plan.Dockerfile(job.Side)), Target: "out", Inputs: job.Inputs.Contexts(), Store: b.tools.Store,
 		Out: job.Out, Hostname: job.Side.Settings(job.Plan).HostName,
 	}, status)
@@ -183,14 +337,36 @@ func (e *outputError) Unwrap() error { return e.error }
 
 // Fixed implements verify.Builder: BuildKit can vary every axis.
 func (b *builder) Fixed() []plan.Unvaried {
-	if b.Info().Address == "" && runtime.NumCPU() == 1 {
-		return []plan.Unvaried{{Name: string(plan.CPUCount), Why: "this machine has one processor"}}
+	var out []plan.Unvaried
+	for _, m := range b.pool.Members() {
+		if m.Engine == nil {
+			continue
+		}
+		i := m.Engine.Info()
+		add := func(a plan.Axis, why string) {
+			if !slices.ContainsFunc(out, func(u plan.Unvaried) bool { return u.Name == string(a) }) {
+				out = append(out, plan.Unvaried{Name: string(a), Why: why})
+			}
+		}
+		if i.Address == "" && runtime.NumCPU() == 1 {
+			add(plan.CPUCount, "this machine has one processor")
+		}
+		if i.OneUser != "" {
+			add(plan.User, "without root there is one user: "+i.OneUser)
+		}
 	}
-	return nil
+	return out
 }
 
 // Name implements verify.Builder.
 func (b *builder) Name() string {
+	if b.pool.Len() > 1 {
+		var names []string
+		for _, m := range b.pool.Members() {
+			names = append(names, m.Name)
+		}
+		return fmt.Sprintf("%d engines: %s", len(names), strings.Join(names, ", "))
+	}
 	i := b.Info()
 	s := fmt.Sprintf("%s BuildKit %s", i.Kind, i.BuildKit)
 	if i.Address != "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/craton-co/twice/images"
@@ -24,7 +25,7 @@ suite        = "bookworm"
 component    = "main"
 architecture = "amd64"
 essential    = true
-packages     = ["docker.io", "skopeo", "usr-is-merged"]
+packages     = ["docker.io", "podman", "skopeo", "uidmap", "usr-is-merged"]
 without      = ["debconf", "debconf-2.0"]
 drop         = ["usr/share/doc", "usr/share/man", "usr/share/locale"]
 database     = "none"
@@ -82,28 +83,37 @@ func cmdPeer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// daemons are what ends the daemon of a script.
+var daemons sync.Map
+
+// stopDaemon ends the daemon of a script.
+func stopDaemon(ts *testscript.TestScript) {
+	end, ok := daemons.Load(ts)
+	if !ok {
+		ts.Fatalf("there is no daemon: buildkitd starts one")
+	}
+	end.(func())()
+}
+
 // buildkitd starts a stock BuildKit daemon, of the version that the program has
 // inside, and sets ADDR to its address. It ends with the script.
 func cmdBuildkitd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: buildkitd")
 	}
-	build := exec.Command("go", "build", "-o", ts.MkAbs("daemon"), "github.com/moby/buildkit/cmd/buildkitd")
-	build.Dir = filepath.Join(ts.Getenv("ROOT"), "cmd", "twice", "testdata", "buildkitd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		ts.Fatalf("building buildkitd: %v\n%s", err, out)
-	}
+	buildStock(ts, "buildkitd", ts.MkAbs("daemon"))
 	cmd := peersRoot(ts, "./daemon", "--addr", "unix:///script/daemon.sock", "--root", "/script/daemon-state")
 	log, err := os.Create(ts.MkAbs("daemon.log"))
 	ts.Check(err)
 	cmd.Stdout, cmd.Stderr = log, log
 	ts.Check(cmd.Start())
-	ts.Defer(func() {
+	end := sync.OnceFunc(func() {
 		_ = cmd.Process.Kill() // unshare ignores SIGTERM; its child dies with it
 		_ = cmd.Wait()
 		_ = log.Close()
 	})
+	daemons.Store(ts, end)
+	ts.Defer(end)
 	for range 150 {
 		if c, err := net.Dial("unix", ts.MkAbs("daemon.sock")); err == nil {
 			_ = c.Close()

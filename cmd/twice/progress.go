@@ -94,6 +94,17 @@ func (p *progress) fetched(e fetch.Event) {
 	p.line(fmt.Sprintf("%-9s fetched %d of %d, %.1f MB, %.0f s", p.step, e.Totals.Done, e.Totals.Items, float64(e.Totals.Bytes)/1e6, time.Since(p.started).Seconds()))
 }
 
+// say prints a line of a step that took no time, and stays.
+func (p *progress) say(step, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quiet {
+		return
+	}
+	p.clear()
+	fmt.Fprintf(p.w, "%-9s %s\n", step, text)
+}
+
 // message prints a line that stays.
 func (p *progress) message(format string, a ...any) {
 	p.mu.Lock()

@@ -92,7 +92,7 @@ func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) 
 		return verify.Options{}, fmt.Errorf("--runs %d: a number from 1 to 1000 is wanted", v.runs)
 	}
 	return verify.Options{
-		Spec: spec(args), Resolve: v.src.options(g), Vary: axes, Fresh: v.fresh, Jobs: v.jobs, Engine: v.eng.addr,
+		Spec: spec(args), Resolve: v.src.options(g), Vary: axes, Fresh: v.fresh, Jobs: v.jobs, Engine: v.eng.names(),
 		Keep: v.output, Version: fullVersion(), Explain: explain, Runs: v.runs, Against: v.ref,
 	}, nil
 }
@@ -100,7 +100,7 @@ func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) 
 // run gives the verdict. One whose explanation was cut off is a verdict too.
 func (v *verifyFlags) run(cmd *cobra.Command, g *global, opt verify.Options) error {
 	opt.Differing = v.report.differing()
-	reached, err := withRunner(cmd.Context(), g, &v.eng, []string{"A", "B", "tree"}, func(r *verify.Runner) (*verdict.Verdict, error) {
+	reached, err := withRunner(cmd.Context(), g, &v.eng, append(verify.SideNames(max(2, len(v.eng.addrs))), "tree"), func(r *verify.Runner) (*verdict.Verdict, error) {
 		return r.Verify(cmd.Context(), opt)
 	})
 	if reached == nil {

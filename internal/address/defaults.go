@@ -24,6 +24,10 @@ const (
 	Rekor  = "https://rekor.sigstore.dev"
 )
 
+// BuildKitImage is the engine that Docker and Podman are asked to run: BuildKit
+// v0.32.2, the version that is built into Twice, as an index of several platforms.
+const BuildKitImage = "docker.io/moby/buildkit@sha256:28a898719c18a33f4e8000685287fa36fd0dd9560c6440227d3a732d79bb41d8"
+
 // IsDefault tells whether an address is at one of the built-in hosts, rather
 // than at a mirror.
 func IsDefault(address string) bool {

@@ -30,6 +30,9 @@ build; with -input zstd it finds the layers compressed by that already.`, normal
 	{"diff-27mb", `twice diff of two binaries of one crate (ripgrep 15.1.0, 27 MB with debug information), built
 by plain cargo in two directories: until it has named the place, the cause and the fix.
 Against diffoscope, which names places, installed from PyPI.`, diff27},
+	{"builders", `twice verify --fresh with 4 --engine, stock BuildKits in namespaces of their own, a side on each: the
+whole command. Against the slowest of them alone, with both sides. The builder is imported. The
+build sleeps for a minute, since builders on other machines don't share this one's processors.`, remoteBuilders},
 	{"memory", `Peak resident memory (VmHWM) of twice normalize on an image of one layer of 2 GB, or 10 GB
 with -full: zeros in four files, and 50,000 small files, in an order that isn't canonical.
 Once with an uncompressed layer and once with gzip; the output is gzip.`, memory},

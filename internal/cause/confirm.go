@@ -87,6 +87,11 @@ func (x Again) cause(c Cause) Cause {
 	}
 	c.Rule, c.Title = ByAxis, "it depends on "+strings.Join(x.Axes, ", ")
 	c.Axis, c.Fix = "", "make the build independent of it"
+	if len(x.Axes) == 1 && x.Axes[0] == "engine" {
+		c.Title, c.Axis = "it depends on which engine builds", x.Axes[0]
+		c.Fix = "find out what the build reads of its machine; if nothing, one of the machines does not do what it is told: a third engine says which"
+		return c
+	}
 	if len(x.Axes) == 1 {
 		c.Axis = x.Axes[0]
 		c.Fix = cmp.Or(axisFix(c.Axis), c.Fix)

@@ -42,13 +42,16 @@ const dialTimeout = 20 * time.Second
 // Dial connects to a BuildKit that somebody else runs and asks it what it is.
 // An address is what BUILDKIT_HOST holds: unix:///run/buildkit/buildkitd.sock,
 // tcp://host:1234, docker-container://NAME, podman-container://NAME,
-// nerdctl-container://NAME, kube-pod://POD, ssh://user@host.
+// nerdctl-container://NAME, kube-pod://POD, ssh://user@host. The query of a
+// tcp:// address may say what t says, for this engine alone, in the parameters
+// ca, cert, key and servername: tcp://host:1234?ca=/etc/buildkit/ca.pem.
 func Dial(ctx context.Context, addr string, t TLS) (Engine, error) {
 	u, err := url.Parse(addr)
 	if err != nil || u.Scheme == "" || !slices.Contains(Schemes, u.Scheme) {
 		return nil, fault.Hintf(fmt.Errorf("engine address %q is not one that can be dialled", addr),
 			"give SCHEME://… with one of %s", strings.Join(Schemes, ", "))
 	}
+	t = t.of(u)
 	shown := u.Redacted()
 	opts, err := tlsOptions(u, t)
 	if err != nil {
@@ -57,7 +60,7 @@ func Dial(ctx context.Context, addr string, t TLS) (Engine, error) {
 	ctx, cancel := context.WithTimeoutCause(bklog.WithLogger(ctx, silent), dialTimeout,
 		fmt.Errorf("no answer within %s", dialTimeout))
 	defer cancel()
-	c, err := client.New(ctx, addr, opts...)
+	c, err := client.New(ctx, u.String(), opts...)
 	if err != nil {
 		return nil, dialError(ctx, u, err)
 	}
@@ -68,6 +71,33 @@ func Dial(ctx context.Context, addr string, t TLS) (Engine, error) {
 	}
 	info.Address = shown
 	return Over(c, info), nil
+}
+
+// Shown is an address as it may be shown: without credentials, and without the
+// names of files.
+func Shown(addr string) string {
+	u, err := url.Parse(addr)
+	if err != nil {
+		return addr
+	}
+	TLS{}.of(u)
+	return u.Redacted()
+}
+
+// of takes the files that the address of a tcp:// engine names out of it.
+func (t TLS) of(u *url.URL) TLS {
+	if u.Scheme != "tcp" {
+		return t
+	}
+	q := u.Query()
+	for name, at := range map[string]*string{"ca": &t.CA, "cert": &t.Cert, "key": &t.Key, "servername": &t.ServerName} {
+		if v := q.Get(name); v != "" {
+			*at = v
+		}
+		q.Del(name)
+	}
+	u.RawQuery = q.Encode()
+	return t
 }
 
 func tlsOptions(u *url.URL, t TLS) ([]client.ClientOpt, error) {
@@ -127,6 +157,7 @@ func ask(ctx context.Context, c *client.Client) (Info, error) {
 	for _, w := range workers {
 		for _, p := range w.Platforms {
 			if platforms.Only(want).Match(p) {
+				info.Worker = w.ID
 				return info, nil
 			}
 			have = append(have, platforms.Format(p))

@@ -74,11 +74,15 @@ type Engine interface {
 
 // Info says what an engine is. It is part of a verdict.
 type Info struct {
-	Kind     string // "embedded" or "remote"
+	Kind     string // "embedded", "rootless" or "remote"
 	Address  string // of a remote engine, without credentials
+	Worker   string // what a remote engine calls the worker that builds
 	BuildKit string // BuildKit's version
 	Revision string // BuildKit's commit
 	Runtime  string // version of runc, of an embedded engine
+
+	// OneUser is why steps can have no other user than root; empty if they can.
+	OneUser string
 
 	// Contained is true when steps can't use up the machine: number of
 	// processes and memory are limited. Containment says how or why not.

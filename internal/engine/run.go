@@ -48,10 +48,10 @@ func (e *remote) Run(ctx context.Context, job Job, status chan<- *client.SolveSt
 	defer w.close()
 	opt, err := solveOpt(job)
 	if err != nil {
-		return fmt.Errorf("job %s: %w", job.ID, err)
+		return fmt.Errorf("job %s: %w", job.ID, &InputError{err})
 	}
 	if err := emptyDir(job.Out); err != nil {
-		return fmt.Errorf("job %s: %w", job.ID, err)
+		return fmt.Errorf("job %s: %w", job.ID, &InputError{err})
 	}
 	in := make(chan *client.SolveStatus)
 	done := make(chan struct{})
@@ -70,10 +70,17 @@ func (e *remote) Run(ctx context.Context, job Job, status chan<- *client.SolveSt
 		return fmt.Errorf("job %s: %w", job.ID, context.Cause(ctx))
 	}
 	if bad := brokenInput(ctx, job, err); bad != nil {
-		return fmt.Errorf("job %s: %w", job.ID, bad)
+		return fmt.Errorf("job %s: %w", job.ID, &InputError{bad})
 	}
 	return fmt.Errorf("job %s: %w", job.ID, w.explain(err))
 }
+
+// An InputError says that an input is not what it should be: no engine can
+// use it.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
 
 var (
 	changedBlob = regexp.MustCompile(`unexpected commit digest \S+, expected (sha256:[0-9a-f]{64})`)

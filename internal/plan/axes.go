@@ -28,6 +28,10 @@ const (
 	Kernel      Axis = "kernel"
 )
 
+// Engine is one more axis where each side is built by an engine of its own. It
+// is not among AllAxes: no setting of a build says it.
+const Engine Axis = "engine"
+
 // AllAxes are the axes that the second build varies.
 func AllAxes() []Axis {
 	return []Axis{BuildPath, CargoHome, Home, User, HostName, Environment, Path, Locale, TimeZone, Umask, Jobs, CPUCount, Mtime, FileOrder, Kernel}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/internal/cause"
+	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/source"
 	"github.com/craton-co/twice/internal/verdict"
 )
@@ -38,6 +39,9 @@ func reproduce(v *verdict.Verdict) []command {
 	}
 	if len(v.Builds) > 0 && v.Builds[0].Jobs > 0 {
 		args = append(args, "--jobs", strconv.Itoa(v.Builds[0].Jobs))
+	}
+	for _, e := range v.Engines {
+		args = append(args, "--engine", e.Name)
 	}
 	if v.Reference != nil {
 		args = append(args, "--against", v.Reference.Path)
@@ -72,7 +76,9 @@ func vary(v *verdict.Verdict) []string {
 	}
 	var names []string
 	for _, a := range v.Varied {
-		names = append(names, a.Name)
+		if nameable(a) {
+			names = append(names, a.Name)
+		}
 	}
 	if names == nil {
 		return []string{"none"}
@@ -83,7 +89,7 @@ func vary(v *verdict.Verdict) []string {
 // axesOf are the axes that matter, as builds showed or as causes imply.
 func axesOf(v *verdict.Verdict) []string {
 	if v.Bisection.Finished() {
-		return v.Bisection.Matter()
+		return slices.DeleteFunc(v.Bisection.Matter(), func(name string) bool { return !nameable(verdict.Axis{Name: name}) })
 	}
 	var out []string
 	for _, a := range v.Artefacts {
@@ -96,6 +102,9 @@ func axesOf(v *verdict.Verdict) []string {
 	}
 	return out
 }
+
+// nameable tells whether --vary knows an axis: the engines are named by --engine.
+func nameable(a verdict.Axis) bool { return a.With == "" && a.Name != string(plan.Engine) }
 
 func line(args, vary []string, spec string) string {
 	out := slices.Clone(args)

@@ -240,7 +240,9 @@ func (p *page) bisection(v *Verdict) {
 	p.gap()
 	var all []string
 	for _, a := range v.Varied {
-		all = append(all, a.Name)
+		if a.With == "" {
+			all = append(all, a.Name)
+		}
 	}
 	rows, width := make([]string, len(b.Again)), 0
 	for i, x := range b.Again {

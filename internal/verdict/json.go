@@ -115,6 +115,9 @@ func (v *Verdict) check() error {
 		}
 		seen[a.Name] = true
 	}
+	if err := v.checkEngines(); err != nil && v.Word != NoVerdict {
+		return err
+	}
 	switch v.Word {
 	case NoVerdict:
 		if v.Reason == "" {

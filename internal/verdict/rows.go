@@ -118,6 +118,7 @@ func (p *page) builds(v *Verdict) {
 		}
 		p.timed(strings.TrimRight(s.String(), " "), took(b.Seconds, b.Cached))
 	}
+	p.engines(v)
 	if p.o.Verbose {
 		for _, a := range v.Varied {
 			p.line("%s%s  %s | %s", label10("varied"), pad(clean(a.Name), 14), clean(a.A), clean(a.B))

@@ -44,6 +44,7 @@ func (v *Verdict) Text(w io.Writer, o TextOptions) error {
 		if v.Report != "" {
 			p.line("%s%s", label("report"), clean(v.Report))
 		}
+		p.whoSaid(v)
 		p.differences(v)
 		p.reference(v)
 		p.bisection(v)

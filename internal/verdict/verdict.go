@@ -30,6 +30,11 @@
 // know and any other schema: there is one writer, and a verdict that is half
 // understood is worse than none. docs/verdict.schema.json says the same as a JSON Schema.
 //
+// With several engines there is a build for each: A, B, and with the settings of
+// B also C and so on. The artefacts are those of A and of B, where B is the
+// first that left something else than A, if any did. "engines" says who built
+// which, and "result" of a build is equal for those that left the same.
+//
 // "class" tells apart what a word does not ([Class]). "bisection" is there when
 // a mismatch was built again ([Bisection]): its conclusion, the axes in groups,
 // and each build with the axes that it varied, the digest of what it left, and
@@ -98,6 +103,8 @@ type Verdict struct {
 	Steps     []Step     `json:"steps,omitempty"`
 	// Engine says in one line what ran the builds: "embedded BuildKit v0.32.2, contained".
 	Engine string `json:"engine,omitempty"`
+	// Engines are those that ran the builds, where there were several.
+	Engines []Engine `json:"engines,omitempty"`
 	// Report is the path of the report that was written, as the user would type it.
 	// It is never in the report's own copy of the verdict.
 	Report string `json:"report,omitempty"`
@@ -162,9 +169,9 @@ type Inputs struct {
 	Plan      digest.Digest `json:"plan,omitempty"`
 }
 
-// Build is one of the two builds, as it was observed to run.
+// Build is one of the builds, as it was observed to run.
 type Build struct {
-	Side      string    `json:"side"` // "A" or "B"
+	Side      string    `json:"side"` // "A" or "B"; with several engines also "C", …
 	Path      string    `json:"path,omitempty"`
 	UID       int       `json:"uid"`
 	GID       int       `json:"gid"`
@@ -180,6 +187,11 @@ type Build struct {
 	Seconds   float64   `json:"seconds"`
 	Cached    bool      `json:"cached,omitempty"` // the engine had this build's result already
 	Engine    string    `json:"engine,omitempty"` // where it differs from the verdict's
+	// Result is the digest of the list of what it left, where several engines
+	// built: a line "<digest> <name>" for each artefact, in the order of the names.
+	Result digest.Digest `json:"result,omitempty"`
+	// Differs are, where there are more than two builds, the artefacts that are not A's.
+	Differs []string `json:"differs,omitempty"`
 	// Log are the last lines of a build that failed.
 	Log []string `json:"log,omitempty"`
 }
@@ -191,6 +203,9 @@ type Axis struct {
 	A    string `json:"a,omitempty"`
 	B    string `json:"b,omitempty"`
 	Why  string `json:"why,omitempty"`
+	// With is the axis without which this one can't be varied: the machine
+	// goes with the engine.
+	With string `json:"with,omitempty"`
 }
 
 // LeftOut is the reason of an axis that whoever asked for the verdict left out.

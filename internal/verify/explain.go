@@ -117,7 +117,8 @@ type extra struct {
 	id      string
 	jobs    int
 	axes    []plan.Axis
-	builds  []int // of the project, those that differ
+	engines [2]int // who builds with the engine plain, and varied
+	builds  []int  // of the project, those that differ
 	verdict *verdict.Verdict
 	found   *verdict.Bisection
 }
@@ -128,6 +129,16 @@ func newExtra(r *Runner, engine Builder, prep *Prepared, opt Options, v *verdict
 		return nil, err
 	}
 	x := &extra{r: r, engine: engine, prep: prep, dir: dir, id: hex.EncodeToString(id), jobs: opt.Jobs, axes: opt.Vary, verdict: v}
+	for i, e := range v.Engines {
+		for at, side := range []string{"A", "B"} {
+			if slices.Contains(e.Sides, side) {
+				x.engines[at] = i
+			}
+		}
+	}
+	if x.engines[0] == x.engines[1] {
+		x.axes = slices.DeleteFunc(slices.Clone(x.axes), func(a plan.Axis) bool { return a == plan.Engine })
+	}
 	if x.jobs <= 0 {
 		x.jobs = runtime.NumCPU()
 	}
@@ -235,6 +246,9 @@ func (x *extra) suspects() (axes bisect.Set, random bool) {
 			random = random || c.Random()
 		}
 	}
+	if x.engines[0] != x.engines[1] && !slices.ContainsFunc(all, func(a string) bool { return a != "" }) {
+		all = append(all, string(plan.Engine)) // no rule knows an axis that explains it
+	}
 	return x.set(all), random
 }
 
@@ -244,6 +258,10 @@ func (x *extra) build(ctx context.Context, s bisect.Set) (string, error) {
 	step := fmt.Sprintf("again %d", n)
 	side := plan.Side{Name: fmt.Sprintf("C%d", n), Jobs: x.jobs, Vary: x.vary(s)}
 	side.Run = x.id + "-" + side.Name
+	engine := x.engines[0]
+	if slices.Contains(side.Vary, plan.Engine) {
+		engine = x.engines[1]
+	}
 	dir := filepath.Join(x.dir, side.Name)
 	defer os.RemoveAll(dir)
 	more := ""
@@ -258,7 +276,7 @@ func (x *extra) build(ctx context.Context, s bisect.Set) (string, error) {
 		if err := os.MkdirAll(b.Out, 0o700); err != nil {
 			return "", err
 		}
-		if err := x.engine.Build(ctx, Job{Plan: x.prep.Plans[i], Side: side, Inputs: x.prep.Inputs, Out: b.Out}); err != nil {
+		if err := x.engine.Build(ctx, Job{Plan: x.prep.Plans[i], Side: side, Inputs: x.prep.Inputs, Out: b.Out, Engine: engine, Exact: true}); err != nil {
 			return "", fmt.Errorf("building %s again with %s varied: %w", b.Config.Name, orNothing(names(side.Vary)), err)
 		}
 		made, err := artefact.Built(ctx, b)

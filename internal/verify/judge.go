@@ -37,7 +37,10 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 	v := &verdict.Verdict{
 		Schema: verdict.Schema, Reached: time.Now().UTC().Truncate(time.Second),
 		Subject: prep.subject(opt), Inputs: prep.inputs(), Artefacts: list, Twice: opt.Version,
-		Builds: []verdict.Build{a.verdict(), b.verdict()}, Steps: prep.Steps,
+		Steps: prep.Steps,
+	}
+	for _, s := range sides {
+		v.Builds = append(v.Builds, s.verdict())
 	}
 	v.Settle()
 	if i := slices.IndexFunc(list, func(x verdict.Artefact) bool { return x.Name == artefact.ImageName }); i >= 0 && v.Word == verdict.Reproducible {

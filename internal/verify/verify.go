@@ -44,6 +44,8 @@ type Job struct {
 	Side   plan.Side
 	Inputs *inputs.Set
 	Out    string
+	Engine int  // of Several, the one that it is for
+	Exact  bool // no other engine may take its place
 }
 
 // Progress hears of the steps of a run. All methods may be called at once from
@@ -210,9 +212,11 @@ func environment(in *inputs.Set, b config.Build) map[string]string {
 	return env
 }
 
-// side is one of the two builds, with what it made.
+// side is one of the builds, with what it made.
 type side struct {
 	plan.Side
+	started   string // the name that it was built under
+	engine    int
 	settings  plan.Settings // of the first plan
 	artefacts []artefact.Artefact
 	start     time.Time
@@ -225,13 +229,17 @@ type side struct {
 // was interrupted before there was one, there is none.
 func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, err error) {
 	var (
-		prep  *Prepared
-		sides []*side
-		fixed []plan.Unvaried
+		prep    *Prepared
+		sides   []*side
+		fixed   []plan.Unvaried
+		several Several
 	)
 	defer func() {
 		if err != nil && v == nil && ctx.Err() == nil {
 			v = noVerdict(prep, sides, fixed, opt, err)
+			if several != nil {
+				describe(v, several, sides)
+			}
 		}
 	}()
 	ref, incident, err := r.openReference(ctx, opt)
@@ -271,11 +279,16 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	opt.Vary = slices.DeleteFunc(slices.Clone(opt.Vary), func(a plan.Axis) bool {
 		return slices.ContainsFunc(fixed, func(f plan.Unvaried) bool { return f.Name == string(a) })
 	})
+	names := SideNames(2)
+	if x, ok := engine.(Several); ok && x.Count() > 1 {
+		several, names = x, SideNames(x.Count())
+		opt.Vary = append(opt.Vary, plan.Engine)
+	}
 	if stored != nil {
 		return stored, r.explain(ctx, engine, prep, opt, stored, key)
 	}
 	var cleanup func()
-	if sides, cleanup, err = r.sides(prep, opt, "A", "B"); err != nil {
+	if sides, cleanup, err = r.sides(prep, opt, names...); err != nil {
 		return nil, err
 	}
 	defer cleanup()
@@ -288,11 +301,18 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 		return nil, err
 	}
 	window[1] = time.Now()
+	if several != nil {
+		arrange(sides)
+	}
 	v, err = r.judge(ctx, prep, opt, sides, window, fixed)
 	if err != nil {
 		return nil, err
 	}
-	v.Engine = engine.Name()
+	if v.Engine = engine.Name(); several != nil {
+		results(v, sides)
+		describe(v, several, sides)
+		acrossEngines(v)
+	}
 	if opt.Keep != "" {
 		if err := r.keep(ctx, engine, prep, sides[0], opt.Keep); err != nil {
 			return nil, err
@@ -344,7 +364,7 @@ func (r *Runner) Build(ctx context.Context, opt Options) ([]artefact.Artefact, e
 	return sides[0].artefacts, r.keep(ctx, engine, prep, sides[0], opt.Keep)
 }
 
-// sides sets the sides up; only the second varies anything.
+// sides sets the sides up; all but the first vary the same.
 func (r *Runner) sides(prep *Prepared, opt Options, names ...string) ([]*side, func(), error) {
 	dir, cleanup, err := newScratch(r.Scratch)
 	if err != nil {
@@ -361,7 +381,7 @@ func (r *Runner) sides(prep *Prepared, opt Options, names ...string) ([]*side, f
 	}
 	var sides []*side
 	for i, n := range names {
-		s := &side{Side: plan.Side{Name: n, Jobs: jobs, Run: hex.EncodeToString(id) + "-" + n}, dir: filepath.Join(dir, n)}
+		s := &side{Side: plan.Side{Name: n, Jobs: jobs, Run: hex.EncodeToString(id) + "-" + n}, started: n, engine: i, dir: filepath.Join(dir, n)}
 		if i > 0 {
 			s.Vary = opt.Vary
 		}
@@ -387,7 +407,7 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 				return err
 			}
 		}
-		if err := engine.Build(ctx, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out}); err != nil {
+		if err := engine.Build(ctx, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out, Engine: s.engine}); err != nil {
 			return &BuildError{s.Name, name, err}
 		}
 		made, err := artefact.Collect(ctx, r.Tools, b)

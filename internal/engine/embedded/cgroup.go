@@ -140,7 +140,7 @@ func (g *cgroups) remove() error {
 
 func (g *cgroups) describe() string {
 	if !g.Limited {
-		return "not contained: " + g.Why
+		return g.Why
 	}
 	return fmt.Sprintf("cgroup v%d: %d processes, %.1f GiB of memory", g.Version, g.PIDs, float64(g.Memory)/(1<<30))
 }

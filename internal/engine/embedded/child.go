@@ -25,6 +25,10 @@ type childConfig struct {
 	Runc     string // below RootDir
 	Cgroups  *cgroups
 	CacheMax int64
+	Rootless bool  // it is in a user namespace
+	OneUser  bool  // which has no user but root
+	PIDs     int64 // limit of processes of each user, where no cgroup has one
+	Empty    bool  // remove BuildKit's state, answer and end
 }
 
 // childReply is the engine's answer, when it is ready or can't be.
@@ -48,7 +52,9 @@ type child struct {
 // spawn starts the engine process in its namespaces. The process is to die
 // with this one. That is tied to the thread that starts it: the thread is kept
 // until the process has ended.
-func spawn(log *os.File) (*child, error) {
+//
+// Without root it gets a user namespace too, and users by the map.
+func spawn(log *os.File, users *idMap) (*child, error) {
 	ours, theirs, err := socketPair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		return nil, err
@@ -73,6 +79,10 @@ func spawn(log *os.File) (*child, error) {
 			Setsid:     true, // a terminal's Ctrl-C is for the parent
 		},
 	}
+	if users != nil {
+		c.cmd.Args = append(c.cmd.Args, rootlessArg)
+		c.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER | unix.CLONE_NEWCGROUP
+	}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlock: the thread ends with this function
@@ -93,6 +103,12 @@ func spawn(log *os.File) (*child, error) {
 			err = fault.Hint(err, privilegedHint)
 		}
 		return nil, err
+	}
+	if users != nil {
+		if err := mapped(*users, c.cmd.Process.Pid, control); err != nil {
+			c.stop(0)
+			return nil, err
+		}
 	}
 	return c, nil
 }

@@ -43,6 +43,17 @@
 // space of the state's file system is watched, and they are cancelled when it
 // falls below Options.MinFree.
 //
+// # Without root
+//
+// Where the caller is not root, or Options.Rootless says so, the engine has a
+// user namespace as well, in which it is root and outside of which it is the
+// caller. Steps can have other users if /etc/subuid and /etc/subgid lend the
+// caller 65536 of each, and newuidmap and newgidmap are installed; else root is
+// the only one, and Info.OneUser says why. Steps have no /sys then, the cgroups
+// are the caller's own, and what is limited is the number of processes of each
+// user, by RLIMIT_NPROC: Info.Contained is false. The kernel must be 5.11 or newer, for
+// overlayfs, and let users make user namespaces.
+//
 // # State
 //
 //	StateDir/lock         flock of the process that uses it, and its PID
@@ -72,6 +83,7 @@ type Options struct {
 
 	PIDs     int64 // limit of processes and threads in all steps together; 0 is 8192
 	Memory   int64 // limit of memory of all steps together in bytes; 0 is 7/8 of the machine's
+	Rootless bool  // without root, in a user namespace; so it is anyway where the caller isn't root
 	MinFree  int64 // bytes to be left free on StateDir's file system; 0 is 1 GiB
 	CacheMax int64 // bytes of cache to keep between runs; 0 is 30 GiB
 
@@ -97,5 +109,5 @@ const argv0 = "twice-engine"
 // program that uses this package must ask first thing in main, and if so do
 // nothing but exit with the status of ServeMain.
 func IsChild() bool {
-	return os.Getpid() == 1 && len(os.Args) > 0 && os.Args[0] == argv0
+	return os.Getpid() == 1 && len(os.Args) > 0 && os.Args[0] == argv0 || isRunc()
 }

@@ -22,6 +22,7 @@ import (
 type embedded struct {
 	opt    Options
 	state  *state
+	users  *idMap // without root
 	groups *cgroups
 	child  *child
 	client *client.Client

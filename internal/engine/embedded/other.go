@@ -16,5 +16,13 @@ func Start(context.Context, Options) (engine.Engine, error) {
 		"give a BuildKit with --engine, docker-container://NAME for instance")
 }
 
+func isRunc() bool { return false }
+
+// Rootless fails: the embedded engine needs Linux.
+func Rootless() error { return errors.New("the embedded engine runs on Linux only") }
+
+// Privileged is false: the embedded engine needs Linux.
+func Privileged() bool { return false }
+
 // ServeMain is never called: IsChild is false here.
 func ServeMain() int { return 1 }

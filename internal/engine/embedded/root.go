@@ -44,13 +44,24 @@ func enterRoot(cfg childConfig) error {
 	if err := mount("proc", root+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return err
 	}
-	if err := mount("sysfs", root+"/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_RDONLY, ""); err != nil {
-		return err
+	if cfg.Rootless {
+		// Of /sys nothing is wanted, and not every kernel lets it be mounted. runc
+		// looks for a cgroup, and finds its own, which it can't write to.
+		if err := os.MkdirAll(root+cgroupDir, 0o755); err != nil {
+			return err
+		}
+		if err := mount("cgroup2", root+cgroupDir, "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+			return err
+		}
+	} else {
+		if err := mount("sysfs", root+"/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_RDONLY, ""); err != nil {
+			return err
+		}
+		if err := mountCgroups(cfg.Cgroups, root+cgroupDir); err != nil {
+			return err
+		}
 	}
-	if err := mountCgroups(cfg.Cgroups, root+cgroupDir); err != nil {
-		return err
-	}
-	if err := makeDev(root + "/dev"); err != nil {
+	if err := makeDev(root+"/dev", cfg.Rootless); err != nil {
 		return err
 	}
 	if err := mount(filepath.Join(cfg.StateDir, "buildkit"), root+rootState, "", unix.MS_BIND, ""); err != nil {
@@ -132,18 +143,41 @@ func mountCgroups(g *cgroups, dir string) error {
 }
 
 // makeDev makes the devices that runc and Go programs want.
-func makeDev(dir string) error {
+// Without root they can't be made: they are the machine's own.
+func makeDev(dir string, rootless bool) error {
 	if err := mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755,size=64k"); err != nil {
 		return err
 	}
 	defer syscall.Umask(syscall.Umask(0))
-	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
+	devices := map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
+	if rootless {
+		devices["tty"] = 0 // runc binds a step's from here
+	}
+	for name, minor := range devices {
 		path := filepath.Join(dir, name)
+		if rootless {
+			if err := os.WriteFile(path, nil, 0o666); err != nil {
+				return err
+			}
+			if err := mount("/dev/"+name, path, "", unix.MS_BIND, ""); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, minor))); err != nil {
 			return &fs.PathError{Op: "mknod", Path: path, Err: err}
 		}
 	}
 	return os.Symlink("/proc/self/fd", filepath.Join(dir, "fd"))
+}
+
+// emptyDir removes what is in a directory.
+func emptyDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
 }
 
 func mount(from, to, kind string, flags uintptr, data string) error {
@@ -155,12 +189,17 @@ func mount(from, to, kind string, flags uintptr, data string) error {
 
 // fixProcess sets what steps would otherwise inherit from whoever called
 // Twice. Limits that may not be raised stay as low as they are.
-func fixProcess() error {
+func fixProcess(cfg childConfig) error {
 	syscall.Umask(0o022)
 	if err := unix.Sethostname([]byte(argv0)); err != nil {
 		return fmt.Errorf("sethostname: %w", err)
 	}
 	const infinity = unix.RLIM_INFINITY
+	processes := uint64(infinity) // pids.max counts instead
+	if cfg.Rootless {
+		// In a user namespace this binds root too, since Linux 5.14 to those in it.
+		processes = uint64(cfg.PIDs)
+	}
 	limits := []struct {
 		kind       int
 		soft, hard uint64
@@ -168,7 +207,7 @@ func fixProcess() error {
 		{unix.RLIMIT_CORE, 0, 0},
 		{unix.RLIMIT_STACK, 8 << 20, infinity},
 		{unix.RLIMIT_NOFILE, 65536, 524288},
-		{unix.RLIMIT_NPROC, infinity, infinity}, // pids.max counts instead
+		{unix.RLIMIT_NPROC, processes, processes},
 		{unix.RLIMIT_CPU, infinity, infinity},
 		{unix.RLIMIT_FSIZE, infinity, infinity},
 		{unix.RLIMIT_DATA, infinity, infinity},

@@ -29,6 +29,15 @@ import (
 
 // ServeMain is the engine's main function. It returns the exit status.
 func ServeMain() int {
+	if isRunc() {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", argv0, runcMain())
+		return 1
+	}
+	if len(os.Args) > 1 && os.Args[1] == rootlessArg {
+		err := becomeRoot()
+		fmt.Fprintf(os.Stderr, "%s: becoming root of a user namespace: %v\n", argv0, err)
+		return 1
+	}
 	logrus.SetOutput(os.Stderr)
 	logrus.SetFormatter(quietFormatter{&logrus.TextFormatter{DisableColors: true, FullTimestamp: true}})
 	if err := serve(); err != nil {
@@ -61,15 +70,22 @@ func serve() error {
 	if err := receive(parent, &cfg); err != nil {
 		return fmt.Errorf("reading the config: %w", err)
 	}
-	if err := fixProcess(); err != nil {
+	if cfg.Rootless {
+		if err := afterBecoming(); err != nil {
+			return err
+		}
+	}
+	if err := fixProcess(cfg); err != nil {
 		bklog.L.Warn(err) // limits that stay lower than wished
 	}
 	var reply childReply
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c, err := ready(ctx, cfg, &reply)
-	if err != nil {
-		reply.Error = err.Error()
+	if err != nil || c == nil {
+		if err != nil {
+			reply.Error = err.Error()
+		}
 		if err := send(parent, reply); err != nil {
 			return err
 		}
@@ -116,6 +132,9 @@ func ready(ctx context.Context, cfg childConfig, reply *childReply) (*control.Co
 	if err := enterRoot(cfg); err != nil {
 		reply.Hint = privilegedHint
 		return nil, fmt.Errorf("making its root: %w", err)
+	}
+	if cfg.Empty {
+		return nil, emptyDir(rootState)
 	}
 	tried := make(chan error, 1)
 	go func() {

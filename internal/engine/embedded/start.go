@@ -23,20 +23,25 @@ import (
 // Start starts an engine and returns when it takes jobs. Close ends it.
 func Start(ctx context.Context, opt Options) (engine.Engine, error) {
 	began := time.Now()
-	if os.Geteuid() != 0 {
-		return nil, fault.Hint(errors.New("the embedded engine needs root: it mounts file systems and makes namespaces"),
-			"run it with sudo, or give a BuildKit of your own with --engine, docker-container://NAME for instance")
-	}
 	opt = opt.withDefaults()
+	var users *idMap
+	if opt.Rootless || os.Geteuid() != 0 {
+		if err := Rootless(); err != nil {
+			return nil, fault.Hint(fmt.Errorf("the embedded engine can't do without root here: %w", err), rootlessHint)
+		}
+		m := readIDMap()
+		if users = &m; m.one != "" {
+			opt.StateDir = filepath.Join(opt.StateDir, "one-user") // the owners of files there are not those of other engines
+		}
+	}
 	runc, err := findRunc(opt.RootDir)
 	if err != nil {
 		return nil, err
 	}
-	st, err := openState(ctx, opt.StateDir, opt.Waiting)
-	if err != nil {
+	e := &embedded{opt: opt, users: users, jobs: map[*job]struct{}{}}
+	if e.state, err = openState(ctx, opt.StateDir, opt.Waiting, e.empty); err != nil {
 		return nil, err
 	}
-	e := &embedded{opt: opt, state: st, jobs: map[*job]struct{}{}}
 	if err := e.start(ctx, runc); err != nil {
 		e.release()
 		return nil, err
@@ -100,12 +105,17 @@ func (e *embedded) start(ctx context.Context, runc string) error {
 	}
 	suffix := make([]byte, 4)
 	rand.Read(suffix)
-	groups, err := newCgroups(e.state.path("cgroups"), e.opt, hex.EncodeToString(suffix))
-	if err != nil {
-		return fault.Hint(fmt.Errorf("making a cgroup for the engine: %w", err), privilegedHint)
+	groups := &cgroups{Version: 2, Why: "without root it can limit the processes of each user, and nothing else"}
+	if e.users == nil {
+		var err error
+		if groups, err = newCgroups(e.state.path("cgroups"), e.opt, hex.EncodeToString(suffix)); err != nil {
+			return fault.Hint(fmt.Errorf("making a cgroup for the engine: %w", err), privilegedHint)
+		}
+		e.groups = groups
 	}
-	e.groups = groups
-	cfg := childConfig{StateDir: e.state.dir, RootDir: e.opt.RootDir, Runc: runc, Cgroups: groups, CacheMax: e.opt.CacheMax}
+	cfg := e.config(groups)
+	cfg.Runc = runc
+	var err error
 	if cfg.RootDir, err = filepath.Abs(cfg.RootDir); err != nil {
 		return fmt.Errorf("the engine's root: %w", err)
 	}
@@ -130,8 +140,40 @@ func (e *embedded) start(ctx context.Context, runc string) error {
 		Kind: "embedded", BuildKit: reply.BuildKit, Revision: reply.Revision, Runtime: reply.Runtime,
 		Contained: groups.Limited, Containment: groups.describe(),
 	}
+	if e.users != nil {
+		e.info.Kind, e.info.OneUser = "rootless", e.users.one
+	}
 	e.client, e.inner = c, engine.Over(c, e.info)
 	return nil
+}
+
+func (e *embedded) config(groups *cgroups) childConfig {
+	return childConfig{
+		StateDir: e.state.dir, RootDir: e.opt.RootDir, Cgroups: groups, CacheMax: e.opt.CacheMax,
+		Rootless: e.users != nil, OneUser: e.users != nil && e.users.one != "", PIDs: e.opt.PIDs,
+	}
+}
+
+// empty removes BuildKit's state, where files may belong to users of the
+// engine's namespace: only there can they be removed.
+func (e *embedded) empty(st *state) error {
+	if e.users == nil {
+		return os.RemoveAll(st.path("buildkit"))
+	}
+	e.state = st
+	cfg := e.config(&cgroups{Version: 2})
+	cfg.Empty = true
+	var err error
+	if cfg.RootDir, err = filepath.Abs(cfg.RootDir); err != nil {
+		return err
+	}
+	old := e.child
+	_, err = e.launch(context.Background(), cfg)
+	if err == nil {
+		e.child.stop(stopTimeout)
+	}
+	e.child = old
+	return err
 }
 
 // stateBroken says that an engine could not open its state, or died of it.
@@ -147,7 +189,7 @@ func (e *embedded) launch(ctx context.Context, cfg childConfig) (childReply, err
 		return reply, err
 	}
 	defer log.Close()
-	c, err := spawn(log)
+	c, err := spawn(log, e.users)
 	if err != nil {
 		return reply, err
 	}
@@ -193,6 +235,8 @@ func (e *embedded) launch(ctx context.Context, cfg childConfig) (childReply, err
 	e.child = c
 	return reply, nil
 }
+
+const rootlessHint = "run it as root, or use a BuildKit that runs already: --engine docker, podman, or an address"
 
 const privilegedHint = "in a container this needs --privileged; or give a BuildKit of your own with --engine"
 

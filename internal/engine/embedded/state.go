@@ -25,12 +25,14 @@ type state struct {
 	dir  string
 	lock *os.File
 	fd   int // of dir, to ask for free space
+	// empty removes what is in buildkit/ and can't be removed by this user
+	empty func(*state) error
 }
 
 func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
 
 // openState makes dir, waits for its lock and checks that it can be used.
-func openState(ctx context.Context, dir string, waiting func(pid int)) (*state, error) {
+func openState(ctx context.Context, dir string, waiting func(pid int), empty func(*state) error) (*state, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("engine state: %w", err)
@@ -48,7 +50,7 @@ func openState(ctx context.Context, dir string, waiting func(pid int)) (*state, 
 	if err != nil {
 		return nil, err
 	}
-	s := &state{dir: dir, lock: lock, fd: -1}
+	s := &state{dir: dir, lock: lock, fd: -1, empty: empty}
 	if err = s.check(); err == nil {
 		err = s.begin()
 	}
@@ -144,7 +146,11 @@ func (s *state) sweep() error {
 // reset removes BuildKit's cache.
 func (s *state) reset() error {
 	dir := s.path("buildkit")
-	if err := os.RemoveAll(dir); err != nil {
+	err := os.RemoveAll(dir)
+	if errors.Is(err, fs.ErrPermission) && s.empty != nil {
+		err = s.empty(s)
+	}
+	if err != nil {
 		return stateError(err)
 	}
 	return stateError(os.MkdirAll(dir, 0o700))

@@ -22,7 +22,7 @@ func TestHalfAnImportIsSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := openState(t.Context(), dir, nil)
+	s, err := openState(t.Context(), dir, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/diff"
 	"github.com/containerd/containerd/v2/core/diff/apply"
 	ctdmetadata "github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
@@ -134,7 +135,7 @@ func workerOpt(cfg childConfig, lim *limits) (base.WorkerOpt, error) {
 	if err != nil {
 		return opt, err
 	}
-	exec, err := newExecutor(filepath.Join(root, "executor"), cfg.Runc, monitor, lim)
+	exec, err := newExecutor(filepath.Join(root, "executor"), cfg, monitor, lim)
 	if err != nil {
 		return opt, err
 	}
@@ -164,6 +165,10 @@ func workerOpt(cfg childConfig, lim *limits) (base.WorkerOpt, error) {
 		return opt, err
 	}
 	content := containerdsnapshot.NewContentStore(mdb.ContentStore(), namespace)
+	var applier diff.Applier = apply.NewFileSystemApplier(content)
+	if cfg.OneUser {
+		applier = oneOwner{content}
+	}
 	return base.WorkerOpt{
 		ID:               id,
 		Root:             root,
@@ -175,7 +180,7 @@ func workerOpt(cfg childConfig, lim *limits) (base.WorkerOpt, error) {
 		Executor:         exec,
 		Snapshotter:      containerdsnapshot.NewSnapshotter(snapshotter, mdb.Snapshotter(snapshotter), namespace, nil),
 		ContentStore:     content,
-		Applier:          apply.NewFileSystemApplier(content),
+		Applier:          applier,
 		Differ:           walking.NewWalkingDiff(content),
 		RegistryHosts:    noRegistry,
 		LeaseManager:     leaseutil.WithNamespace(ctdmetadata.NewLeaseManager(mdb), namespace),
@@ -194,13 +199,21 @@ func networks() map[pb.NetMode]network.Provider {
 
 // newExecutor makes what runs steps. Bundles that a killed engine left are
 // removed: nothing is mounted in them in this namespace.
-func newExecutor(root, runc string, monitor *resources.Monitor, lim *limits) (*stepExecutor, error) {
+func newExecutor(root string, cfg childConfig, monitor *resources.Monitor, lim *limits) (*stepExecutor, error) {
 	if err := os.RemoveAll(root); err != nil {
 		return nil, err
+	}
+	runc := cfg.Runc
+	if cfg.OneUser {
+		if err := os.Setenv(runcVariable, runc); err != nil {
+			return nil, err
+		}
+		runc = selfAsRunc
 	}
 	e, err := runcexecutor.New(runcexecutor.Opt{
 		Root:                root,
 		CommandCandidates:   []string{runc},
+		Rootless:            cfg.Rootless,
 		DefaultCgroupParent: "/build",
 		ProcessMode:         oci.ProcessSandbox,
 		ResourceMonitor:     monitor,
