@@ -36,4 +36,8 @@ build sleeps for a minute, since builders on other machines don't share this one
 	{"memory", `Peak resident memory (VmHWM) of twice normalize on an image of one layer of 2 GB, or 10 GB
 with -full: zeros in four files, and 50,000 small files, in an order that isn't canonical.
 Once with an uncompressed layer and once with gzip; the output is gzip.`, memory},
+	{"publish-memory", `Peak resident memory (VmHWM) of twice publish --from of a release whose image has one layer
+of 2 GB, to a registry (go-containerregistry's, on disk, in another process) where the image
+has 1,000 referrers of others. It signs with an ECDSA SSH key, whose signatures are never the
+same: it looks for its own among theirs. "Again" is the same when all of it is there.`, publishMemory},
 }

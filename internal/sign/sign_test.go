@@ -50,6 +50,15 @@ func newP256(t *testing.T) *ecdsa.PrivateKey {
 	return k
 }
 
+func newEd25519(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, k, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 func file(t *testing.T, name string, data []byte) string {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), name)
@@ -102,10 +111,7 @@ func signs(t *testing.T, s Signer) []byte {
 
 func TestKeys(t *testing.T) {
 	p256 := newP256(t)
-	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ed := newEd25519(t)
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
