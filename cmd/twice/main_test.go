@@ -157,6 +157,8 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"new-key":        cmdNewKey,
 			"no-secret":      cmdNoSecret,
 			"registry":       cmdRegistry,
+			"release":        cmdRelease,
+			"sigstore":       cmdSigstore,
 			"watch-ps":       cmdWatchPS,
 			"whole":          cmdWhole,
 			"buildx":         cmdBuildx,

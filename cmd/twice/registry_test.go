@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,17 +22,27 @@ import (
 	"sync"
 	"time"
 
+	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/provenance"
+	"github.com/craton-co/twice/internal/referrer"
+	"github.com/craton-co/twice/internal/sign/signtest"
+	"github.com/craton-co/twice/internal/store"
+	"github.com/craton-co/twice/internal/verdict"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
 // registry [-fallback] [-login USER PASSWORD] starts a registry on the loopback
 // interface and sets REGISTRY to its address. What is sent to it is appended to
-// the file sent: one line a request, and the bodies. -fallback leaves out the
+// the file sent: one line for each blob or manifest, and its bytes. -fallback leaves out the
 // referrers API; -distribution starts the CNCF's registry in its place.
 func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	api, login := true, ""
@@ -59,7 +70,7 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		if r.Method == http.MethodPut || r.Method == http.MethodPatch { // not the question whether one may
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
 				return
@@ -99,6 +110,57 @@ func startDistribution(ts *testscript.TestScript) string {
 	return strings.TrimSpace(addr)
 }
 
+// release DIR writes what `twice verify -o DIR` would have written of a program
+// of a few bytes and an image of it.
+func cmdRelease(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: release DIR")
+	}
+	ctx, dir := context.Background(), ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Join(dir, "bin"), 0o755))
+	st, err := store.Open(ts.MkAbs("release-store"))
+	ts.Check(err)
+	program := []byte("#!/bin/sh\necho hello\n")
+	tree := layer.NewTree()
+	ts.Check(tree.Add(layer.File("usr/bin/tool", 0o755, 0, program)))
+	l, err := layer.Write(ctx, st, tree, layer.Gzip)
+	ts.Check(err)
+	img, err := image.Write(ctx, st, nil, []layer.Layer{l}, image.Config{Epoch: 1, Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}})
+	ts.Check(err)
+	bin := digest.FromBytes(program)
+	v := &verdict.Verdict{
+		Reached: time.Unix(1793500000, 0), Twice: "test", Engine: "none", Image: img.Desc.Digest, Subject: verdict.Subject{Spec: ".", Name: "tool", Version: "1.2.3"},
+		Artefacts: []verdict.Artefact{
+			{Name: "bin/tool", Kind: verdict.Bin, SizeA: int64(len(program)), SizeB: int64(len(program)), A: bin, B: bin, Same: true},
+			{Name: "image", Kind: verdict.Image, SizeA: l.Desc.Size, SizeB: l.Desc.Size, A: img.Desc.Digest, B: img.Desc.Digest, Same: true},
+		},
+		Builds: []verdict.Build{{Side: "A", Start: time.Unix(1793400000, 0)}, {Side: "B", Start: time.Unix(1793400000, 0)}},
+	}
+	v.Settle()
+	bom := []byte(`{"bomFormat":"CycloneDX"}`)
+	s := &provenance.Statement{
+		Type: provenance.StatementType, PredicateType: provenance.SLSA,
+		Subject: []provenance.Resource{{Name: "bin/tool", Digest: provenance.Sum(bin)}, {Name: "image", Digest: provenance.Sum(img.Desc.Digest)}},
+		Predicate: provenance.Predicate{
+			BuildDefinition: provenance.BuildDefinition{BuildType: provenance.BuildType, ExternalParameters: provenance.External{Config: &config.File{Name: "tool"}}},
+			RunDetails: provenance.RunDetails{Builder: provenance.Builder{ID: provenance.BuilderID}, Byproducts: []provenance.Resource{
+				{Name: "tool-cdx-v1.2.3.json", Digest: provenance.Sum(digest.FromBytes(bom)), MediaType: referrer.SBOM},
+			}},
+		},
+	}
+	verdictText, err := v.JSON()
+	ts.Check(err)
+	statement, err := s.JSON()
+	ts.Check(err)
+	for name, data := range map[string][]byte{"bin/tool": program, "verdict.json": verdictText, "tool-provenance-v1.2.3.json": statement, "tool-cdx-v1.2.3.json": bom} {
+		ts.Check(os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
+	f, err := os.Create(filepath.Join(dir, "image.tar"))
+	ts.Check(err)
+	ts.Check(image.WriteArchive(ctx, st, img.Desc, f, "tool:1.2.3"))
+	ts.Check(f.Close())
+}
+
 // new-key FILE [PASSWORD] makes an ECDSA key; with a password in cosign's form.
 func cmdNewKey(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
@@ -118,6 +180,20 @@ func cmdNewKey(ts *testscript.TestScript, neg bool, args []string) {
 	public, err := x509.MarshalPKIXPublicKey(k.Public())
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o644))
+}
+
+// sigstore starts a Sigstore instance on the loopback interface: SIGSTORE is its
+// address, trusted_root.json its trusted root, TOKEN an identity token.
+func cmdSigstore(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: sigstore")
+	}
+	in, end, err := signtest.Start()
+	ts.Check(err)
+	ts.Defer(end)
+	ts.Check(os.WriteFile(ts.MkAbs("trusted_root.json"), in.TrustedRoot, 0o644))
+	ts.Setenv("SIGSTORE", in.URL)
+	ts.Setenv("TOKEN", signtest.Token("ci@example.test", "https://issuer.test"))
 }
 
 // whole REFERENCE checks an image or index in a registry as `crane validate`
@@ -154,26 +230,32 @@ func wholeImage(reference string) error {
 	return validate.Image(img)
 }
 
-// kill-each N ARG … runs `twice publish ADDRESS ARG …` again and again, each time
+// kill-each [-step S] N ARG … runs `twice publish ADDRESS ARG …` again and again, each time
 // to another repository of REGISTRY, and kills it at the first request, the second,
 // … until it gets through: no tag ever points at something that isn't whole, and
 // when it isn't killed it completes what it began. N is how many referrers there
-// are then.
+// are then. With -step only each S-th request is one.
 func cmdKillEach(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: kill-each N ARG …")
+	step := 1
+	if len(args) > 2 && args[0] == "-step" {
+		_, err := fmt.Sscan(args[1], &step)
+		ts.Check(err)
+		args = args[2:]
+	}
+	if neg || len(args) < 2 || step < 1 {
+		ts.Fatalf("usage: kill-each [-step S] N ARG …")
 	}
 	want := args[0]
 	k := &killer{to: ts.Getenv("REGISTRY")}
 	srv := httptest.NewServer(k)
 	defer srv.Close()
 	host := strings.TrimPrefix(srv.URL, "http://")
-	for n := 1; ; n++ {
+	for n := 1; ; n += step {
 		address := fmt.Sprintf("%s/kill/%d:1", host, n)
 		publish := func(at int) error {
 			cmd := exec.Command(twiceBinary, append([]string{"publish", address, "--quiet"}, args[1:]...)...)
 			cmd.Dir = ts.MkAbs(".")
-			for _, v := range []string{"PATH", "HOME", "XDG_CACHE_HOME", "TWICE_CACHE"} {
+			for _, v := range []string{"PATH", "HOME", "XDG_CACHE_HOME", "DOCKER_CONFIG"} {
 				cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
 			}
 			k.arm(at, cmd)
@@ -184,6 +266,7 @@ func cmdKillEach(ts *testscript.TestScript, neg bool, args []string) {
 			return err
 		}
 		killed := publish(n) != nil
+		k.arm(0, nil)
 		if err := wholeImage(address); err == nil && referrersOf(ts, address) != want {
 			ts.Fatalf("killed at request %d: the tag is there, with %s referrers", n, referrersOf(ts, address))
 		} else if err != nil && !strings.Contains(err.Error(), "MANIFEST_UNKNOWN") && !strings.Contains(err.Error(), "NAME_UNKNOWN") {
@@ -267,11 +350,10 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, resp.Body)
 }
 
-// no-secret WORD FILE|DIR … looks for a word, as it is and in base64, in files and
-// in the command lines of all processes.
+// no-secret WORD FILE|DIR … looks for a word, as it is and in base64, in files.
 func cmdNoSecret(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: no-secret WORD FILE …")
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] no-secret WORD FILE …")
 	}
 	var words [][]byte
 	for shift := range 3 { // base64 of a text that has it at any place
@@ -281,7 +363,7 @@ func cmdNoSecret(ts *testscript.TestScript, neg bool, args []string) {
 		words[i] = words[i][2 : len(words[i])-2]
 	}
 	words = append(words, []byte(args[0]))
-	n := 0
+	n, found := 0, ""
 	for _, root := range args[1:] {
 		ts.Check(filepath.WalkDir(ts.MkAbs(root), func(p string, d os.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
@@ -290,15 +372,15 @@ func cmdNoSecret(ts *testscript.TestScript, neg bool, args []string) {
 			data, err := os.ReadFile(p)
 			for _, w := range words {
 				if bytes.Contains(data, w) {
-					ts.Fatalf("%s has the secret %s", p, args[0])
+					found = p
 				}
 			}
 			n++
 			return err
 		}))
 	}
-	if n == 0 {
-		ts.Fatalf("there is nothing to look at")
+	if n == 0 || (found != "") != neg {
+		ts.Fatalf("of %d files %q has the secret %s", n, found, args[0])
 	}
 }
 

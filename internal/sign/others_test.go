@@ -13,7 +13,6 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 	sigdsse "github.com/sigstore/sigstore/pkg/signature/dsse"
-
 )
 
 // What a key signs is accepted by the libraries of those who check: sigstore-go,
