@@ -39,9 +39,18 @@ func OpenKey(ctx context.Context, key, password string) (Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	private, err := parseKey(data, password)
+	s, err := Key(data, password)
 	if err != nil {
 		return nil, fmt.Errorf("reading key %s: %w", key, err)
+	}
+	return s, nil
+}
+
+// Key is a signer with the key that a file would hold.
+func Key(data []byte, password string) (Signer, error) {
+	private, err := parseKey(data, password)
+	if err != nil {
+		return nil, err
 	}
 	return newKey(private)
 }

@@ -310,6 +310,15 @@ func TestSSH(t *testing.T) {
 			}
 			b := signs(t, s)
 			tampered(t, s, b)
+			text, err := os.ReadFile(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if of, err := SSHKey(text); err != nil || of.String() != s.String() {
+				t.Errorf("the key's text is %v, its file %v: %v", of, s, err)
+			} else {
+				signs(t, of)
+			}
 			public, err := os.ReadFile(key + ".pub")
 			if err != nil {
 				t.Fatal(err)
@@ -337,6 +346,22 @@ func TestSSH(t *testing.T) {
 				t.Error("a certificate authority was taken")
 			}
 		})
+	}
+}
+
+func TestBadSSHKeyTexts(t *testing.T) {
+	if _, err := exec.LookPath("ssh-keygen"); err != nil {
+		t.Skip("there is no ssh-keygen")
+	}
+	locked, err := os.ReadFile(sshKey(t, "-t", "ed25519", "-N", "secret-word"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"", "secret-word", string(locked), string(locked[:len(locked)/2])} {
+		s, err := SSHKey([]byte(text))
+		if err == nil || fault.HintOf(err) == "" || strings.Contains(err.Error(), "secret-word") {
+			t.Errorf("%.20q: %v, %v", text, s, err)
+		}
 	}
 }
 

@@ -44,6 +44,20 @@ func OpenSSH(file, agentSocket string) (Signer, error) {
 	return &sshSigner{key: key}, nil
 }
 
+// SSHKey is a signer with the private key that a file would hold, one without a
+// passphrase.
+func SSHKey(data []byte) (Signer, error) {
+	key, err := ssh.ParsePrivateKey(data)
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, fault.Hint(errors.New("the SSH key has a passphrase"), "give a key without one, from where secrets are kept")
+	case err != nil: // its words may quote the key
+		return nil, fault.Hint(errors.New("the SSH key can't be read"), "give the private key that ssh-keygen made")
+	}
+	return &sshSigner{key: key}, nil
+}
+
 // openAgent signs with a key that an agent has.
 func openAgent(public ssh.PublicKey, socket string) (Signer, error) {
 	print := ssh.FingerprintSHA256(public)
