@@ -17,6 +17,7 @@ fn main() {
     // The environment.
     let _ = env::var("USER");
     let _ = env::var_os("BUSY_SCRIPT_OPTION");
+    let _ = env::vars_os().count();
 
     // Files outside of OUT_DIR.
     let _ = fs::read("/etc/passwd");

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -217,8 +218,56 @@ func TestWatch(t *testing.T) {
 			t.Errorf("no %q in %q", want, acts)
 		}
 	}
+	walks(t, dir, watch)
 	if err := exec.Command(watch, log, "/bin/true").Run(); err == nil {
 		t.Error("a log that is there was written over")
+	}
+}
+
+// walks builds programs that get variables in four ways, as a build script.
+func walks(t *testing.T, dir, watch string) {
+	for name, c := range map[string]struct{ code, want string }{
+		"asks":          {`return !getenv("HOME");`, "HOME"},
+		"walks":         {`int n = 0; for (char **e = environ; *e; e++) n++; return !n;`, "*"},
+		"walks a copy":  {`setenv("A", "b", 1); int n = 0; for (char **e = environ; *e; e++) n++; return !n;`, "*"},
+		"has a thread":  {`pthread_t p; pthread_create(&p, 0, walk, 0); pthread_join(p, 0); return 0;`, "*"},
+		"escapes":       {`pid_t p = syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0); if (!p) _exit(open("/dev/null", 0) >= 0 || errno != ENOSYS); int s; waitpid(p, &s, 0); return s != 0;`, ""},
+		"starts others": {`return execve("/bin/true", (char *[]){"true", 0}, environ);`, ""},
+	} {
+		code := "#define _GNU_SOURCE\n#include <errno.h>\n#include <fcntl.h>\n#include <pthread.h>\n#include <sched.h>\n#include <signal.h>\n#include <stdlib.h>\n" +
+			"#include <sys/syscall.h>\n#include <sys/wait.h>\n#include <unistd.h>\n" +
+			"void *walk(void *x) { return environ[0] == x ? x : environ; }\nint main(void) { " + c.code + " }\n"
+		source, program, log := filepath.Join(dir, "x.c"), filepath.Join(dir, "build-script-x"), filepath.Join(dir, "log of "+name)
+		if err := os.WriteFile(source, []byte(code), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("cc", "-O1", "-pthread", "-o", program, source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		cmd := exec.Command(watch, log, program)
+		cmd.Env = []string{"HOME=/x", "OUT_DIR=/x", "CARGO_PKG_NAME=x", "LD_PRELOAD=" + filepath.Join(dir, "tell.so")}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		data, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs, err := parse(strings.NewReader(string(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, p := range programs {
+			for _, a := range p.acts {
+				if (a.kind == 'E' || a.kind == 'B') && p.base() == "build-script-x" {
+					got += a.what
+				}
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q\n%s", name, got, c.want, data)
+		}
 	}
 }
 

@@ -9,7 +9,8 @@
 // stopped by a seccomp filter at the calls that matter and at no others. A file
 // is named by the descriptor that the kernel gave, not by what was asked for.
 // The library tells which variables a program asks getenv for, and from which
-// object: reading the environment makes no system call. Nothing is in front of a
+// object: reading the environment makes no system call. Debug registers see a
+// build script or a macro walk it. Nothing is in front of a
 // build script, its path and its environment are those of an unwatched build,
 // and so are the artefacts.
 //
@@ -40,7 +41,7 @@
 //
 //	P n parent exe cwd args…     an exec
 //	V n NAME=value               one of cargo's variables
-//	E n NAME object              asked for a variable
+//	E n NAME object              asked for a variable; *: walked the environment
 //	R n path                     opened to read; with a fourth field: a device
 //	L n path                     a folder, opened
 //	W n path                     opened to write, made, renamed to, changed
@@ -72,7 +73,8 @@ var Library string
 
 // Unseen is what a build script could do without being seen.
 var Unseen = []string{
-	"variables that are read by walking the whole environment (std::env::vars), by a static program, or by a shell or other interpreter for itself",
+	"which variables count where the environment was walked (std::env::vars, as some do only to hand it on): it says (all)",
+	"variables that a static program reads, or any program that a build script starts",
 	"what is only asked about a file: whether it exists, its size and its times (stat)",
 	"which bytes of a file were read",
 	"the clock, the processor and random numbers from the kernel: no file is opened for them",

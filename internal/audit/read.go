@@ -271,6 +271,9 @@ func (f *folder) variable(p, root *program, g *group, a act) {
 		g.Folded.Variables++
 		return
 	}
+	if name == "*" {
+		name = "(all)"
+	}
 	g.did("env", name, name)
 }
 

@@ -12,9 +12,9 @@ directory, by the same toolchain, dependencies downloaded and unpacked.
 "The first verify" is the same with a new engine, which imports the builder.`, coldVerify},
 	{"unchanged", `The same command without --fresh, the verdict being stored: the whole command.`, unchanged},
 	{"audit", `twice audit, which watches the build, against twice build of the same crate with -o (it
-writes the release too), each the whole command, nothing of the build cached. Then plain
-cargo build --release under the program that watches, against the same without, in processor
-time of all processes: on a machine with other work that says more.`, auditBuild},
+writes the release too), each the whole command, nothing of the build cached.`, auditBuild},
+	{"audit-cargo", `Plain cargo build --release of that crate under the program that watches, against the same
+without, in processor time of all processes: on a machine with other work that says more.`, auditCargo},
 	{"import", `A solve whose one step runs in the builder image, on an engine with empty state, less a
 solve that differs only in the text of the step; over the size of the unpacked image.`, importBuilder},
 	{"normalize-none", `twice normalize of an image of 1 GB (files of the builder, with times of today) to an

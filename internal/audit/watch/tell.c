@@ -29,6 +29,7 @@ char *secure_getenv(const char *name) { /* nothing that is watched gains privile
   tell('E', name, __builtin_return_address(0));
   return value(name);
 }
+__attribute__((constructor)) static void begin(void) { syscall(SYS_prctl, 0x74776963, 'V', &environ, 0, 0); }
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res) {
   int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
   if (node) tell('H', node, __builtin_return_address(0));

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,7 +37,14 @@
 static FILE *out; /* in memory until the end: nothing that is watched can change it */
 
 /* A program is what one exec began. A task is a thread that is watched. */
-struct program { unsigned id; int script; };
+struct program {
+  unsigned id;
+  int script;
+  int minds;             /* whether it walks its environment */
+  uint64_t list;         /* where that begins */
+  uint64_t variable;     /* environ, which says so */
+  char *exe;
+};
 struct task {
   pid_t tid;
   struct program *program;
@@ -45,6 +53,7 @@ struct task {
   uint64_t args[6];
   char *path, *path2;    /* of that call */
   int flags;
+  uint64_t list, variable; /* that its debug registers are set to */
   struct task *next;
 };
 static struct task *tasks[4096];
@@ -211,6 +220,63 @@ static void filter(void) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p)) die("seccomp");
 }
 
+/* Reading the environment makes no system call. A walk, unlike getenv, reads the
+   first of its pointers from the program's own code, and debug registers see
+   that: the first watches this pointer, the second the variable that says where
+   the list is. Every thread has its own. */
+static void arm(struct task *t) {
+  struct program *p = t->program;
+  if (!p || !p->minds || (t->list == p->list && t->variable == p->variable)) return;
+#if defined(__x86_64__)
+#define DEBUG(n) (void *)(offsetof(struct user, u_debugreg) + 8 * (n))
+  uint64_t on = p->list ? 1 | 3 << 16 | 2 << 18 : 0;
+  if (p->variable) on |= 1 << 2 | 1 << 20 | 2 << 22;
+  if (!ptrace(PTRACE_POKEUSER, t->tid, DEBUG(7), 0) && !ptrace(PTRACE_POKEUSER, t->tid, DEBUG(0), p->list) &&
+    !ptrace(PTRACE_POKEUSER, t->tid, DEBUG(1), p->variable) && !ptrace(PTRACE_POKEUSER, t->tid, DEBUG(7), on)) {
+    t->list = p->list; t->variable = p->variable;
+    return;
+  }
+#endif
+  p->minds = 0;
+  say(t, 'B', "whether it walked its environment", NULL, NULL);
+}
+
+/* The object that an address is in. */
+static void object(pid_t tid, uint64_t at, char *to, size_t n) {
+  char file[64], line[8192]; unsigned long from, until; int where;
+  snprintf(file, sizeof file, "/proc/%d/maps", tid);
+  FILE *f = fopen(file, "re");
+  *to = 0;
+  while (f && fgets(line, sizeof line, f))
+    if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &from, &until, &where) == 2 && from <= at && at < until) {
+      line[strcspn(line, "\n")] = 0;
+      snprintf(to, n, "%s", line + where);
+      break;
+    }
+  if (f) fclose(f);
+}
+
+/* A debug register has seen something. Returns whether it was one. */
+static int seen(struct task *t) {
+#if defined(__x86_64__)
+  siginfo_t s; struct __ptrace_syscall_info i; char from[4097];
+  if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &s) || s.si_code != TRAP_HWBKPT) return 0;
+  errno = 0;
+  long which = ptrace(PTRACE_PEEKUSER, t->tid, DEBUG(6), 0);
+  ptrace(PTRACE_POKEUSER, t->tid, DEBUG(6), 0);
+  struct program *p = t->program;
+  if (which & 2) take(t, p->variable, &p->list, sizeof p->list);
+  if (which & 1 && ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof i, &i) > 0) {
+    object(t->tid, i.instruction_pointer, from, sizeof from);
+    if (p->script ? !strcmp(from, p->exe) : !!strstr(from, "/deps/lib")) say(t, 'E', "*", from, NULL);
+  }
+  return 1;
+#else
+  (void)t;
+  return 0;
+#endif
+}
+
 /* A call begins: what it is asked is read now. Returns whether its end matters. */
 static int begins(struct task *t) {
   struct __ptrace_syscall_info i;
@@ -248,7 +314,10 @@ static int begins(struct task *t) {
   case SYS_io_uring_setup: say(t, 'B', "io_uring", NULL, NULL); break;
   case SYS_open_by_handle_at: say(t, 'B', "files opened by handle", NULL, NULL); break;
   case SYS_ptrace: case SYS_process_vm_writev: say(t, 'B', "calls made through another process", NULL, NULL); break;
-  case SYS_prctl: {
+  case SYS_prctl: if (a[1] == 'V') { /* the library says where environ is */
+    if (t->program->minds && take(t, a[2], &t->program->list, 8) == 8) t->program->variable = a[2];
+    break;
+  } else {
     char kind = a[1] == 'H' ? 'H' : 'E', *s = string(t, a[2]), *from = string(t, a[3]);
     say(t, kind, s, kind == 'H' ? NULL : from, NULL);
     free(s); free(from);
@@ -342,23 +411,31 @@ static void begun(struct task *t, struct program *parent) {
   fputc('\n', out);
   n = proc(t->tid, "environ", text, sizeof text - 1);
   text[n] = 0;
-  int own = 0;
+  int own = 0, compiles = 0;
   for (char *p = text; p < text + n; p += strlen(p) + 1)
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-      if (!strncmp(p, wanted[i], strlen(wanted[i]))) { say(t, 'V', p, NULL, NULL); own += i == 0 || i == 4; }
+      if (!strncmp(p, wanted[i], strlen(wanted[i]))) { say(t, 'V', p, NULL, NULL); own += i == 0 || i == 4; compiles |= i == 3; }
   char *base = strrchr(exe, '/');
   t->program->script = own == 2 && base && (!strncmp(base, "/build-script-", 14) || !strncmp(base, "/build_script_", 14));
   uint64_t aux[64]; int has = 0;
   n = proc(t->tid, "auxv", (char *)aux, sizeof aux);
   for (size_t i = 0; i + 1 < n / 8; i += 2) has |= aux[i] == AT_BASE && aux[i + 1];
   if (!has) say(t, 'B', "a statically linked program's environment", NULL, NULL);
-  free(exe); free(cwd);
+  t->list = t->variable = 0;
+  t->program->exe = exe;
+  struct __ptrace_syscall_info i; uint64_t argc = 0;
+  if ((t->program->script || (base && !strcmp(base, "/rustc") && compiles)) && has &&
+    ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof i, &i) > 0 && take(t, i.stack_pointer, &argc, 8) == 8) {
+    t->program->minds = 1;
+    t->program->list = i.stack_pointer + 8 * (argc + 2);
+  }
+  free(cwd);
 }
 
 static void inherits(pid_t child, struct task *parent) {
   struct task *t = get(child);
   t->program = parent->program;
-  if (t->waits) { t->waits = 0; ptrace(PTRACE_CONT, child, 0, 0); }
+  if (t->waits) { t->waits = 0; arm(t); ptrace(PTRACE_CONT, child, 0, 0); }
 }
 
 int main(int argc, char **argv) {
@@ -409,10 +486,14 @@ int main(int argc, char **argv) {
     switch (event) {
     case 0:
       if (sig == (SIGTRAP | 0x80)) { ends(t); sig = 0; }
+      else if (sig == SIGTRAP && seen(t)) sig = 0;
+      arm(t);
       ptrace(PTRACE_CONT, tid, 0, sig);
       break;
     case PTRACE_EVENT_SECCOMP:
-      ptrace(begins(t) ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, 0);
+      m = begins(t);
+      arm(t);
+      ptrace(m ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, 0);
       break;
     case PTRACE_EVENT_FORK: case PTRACE_EVENT_VFORK: case PTRACE_EVENT_CLONE:
       if (!ptrace(PTRACE_GETEVENTMSG, tid, 0, &m)) inherits(m, t);
@@ -427,10 +508,12 @@ int main(int argc, char **argv) {
       }
       clear(t);
       begun(t, before);
+      arm(t);
       ptrace(PTRACE_CONT, tid, 0, 0);
       break;
     }
     case PTRACE_EVENT_STOP:
+      arm(t);
       ptrace(sig == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, tid, 0, 0);
       break;
     default:
