@@ -17,6 +17,10 @@
 //
 // # The archive
 //
+// With third-party-licences archive and image have the licence texts of what is
+// linked in: in third-party-licences of the archive's folder, and in
+// /usr/share/doc/<build> of the image. A build with CUDA has NVIDIA's notice there.
+//
 // One folder of the archive's own name holds the binaries (0755) and the files
 // at the workspace's root that the configuration's patterns match (0644), and
 // those that it takes from build scripts, below the path that they have in OUT_DIR.

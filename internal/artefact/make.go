@@ -77,6 +77,9 @@ func (b Build) archives(ctx context.Context) ([]Artefact, error) {
 			return nil, err
 		}
 	}
+	if err := b.addLicences(t, b.title()+"/third-party-licences"); err != nil {
+		return nil, err
+	}
 	list, err := b.eachFormat(ctx, b.title(), t)
 	if err != nil || !b.Config.SplitDebug {
 		return list, err
@@ -193,6 +196,9 @@ func (b Build) image(ctx context.Context, tools resolve.Tools, im config.Image) 
 		if err := b.copyInto(t, from, strings.TrimPrefix(im.Files[from], "/")); err != nil {
 			return image.Image{}, err
 		}
+	}
+	if err := b.addLicences(t, "usr/share/doc/"+b.Config.Name+"/third-party-licences"); err != nil {
+		return image.Image{}, err
 	}
 	l, err := layer.Write(ctx, tools.Store, t, layer.Gzip)
 	if err != nil {

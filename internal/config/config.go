@@ -35,7 +35,8 @@
 //	profile  = "release"
 //	rlibs    = true               # compare every .rlib too
 //	split-debug = true            # debug information in files and archives of its own
-//	env      = { NAME = "value" } # what the build may see beside the fixed environment
+//	env      = { NAME = "value", VERSION = "{tag}" } # what the build may see beside the fixed environment;
+//	                              # {tag}, {version}, {commit} and {epoch} stand for the source's
 //
 //	[[image]]
 //	name       = "ripgrep-static" # default: the build's; images of one build must differ in it
@@ -52,6 +53,7 @@
 //	files   = ["LICENSE*", "README.md"]
 //	out-dir = ["tool.bash"]       # what a build script writes to its OUT_DIR: completions, manual pages
 //	sums    = true                # SHA256SUMS of all archives and binaries, as an artefact
+//	third-party-licences = true   # the licence texts of the crates that are linked in, in archives and images
 //
 //	[check]                       # what twice check asks cargo-deny: no part of any build
 //	cargo-deny  = { version = "0.20.2", sha256 = "…" }  # of the .crate; built by Twice
@@ -106,6 +108,18 @@ type File struct {
 
 	Check    *Check             `toml:"check,omitempty" json:"-"`
 	Profiles map[string]Profile `toml:"profile,omitempty" json:"-"`
+
+	// Text is what was parsed, for Where; nil: nothing was.
+	Text []byte `toml:"-" json:"-"`
+}
+
+// Where says on which line of the file a value stands: "twice.toml:12".
+// Without a file, or where it isn't in it, that is the file's name alone.
+func (f *File) Where(value string) string {
+	if !strings.Contains(string(f.Text), value) || value == "" {
+		return Name
+	}
+	return fmt.Sprintf("%s:%d", Name, lineOf(f.Text, value))
 }
 
 // Profile is other inputs under a name. What is nil stays as it is.
@@ -238,6 +252,8 @@ type Archive struct {
 	Files   []string `toml:"files,omitempty" json:"files,omitempty"`
 	OutDir  []string `toml:"out-dir,omitempty" json:"out_dir,omitempty"`
 	Sums    bool     `toml:"sums,omitempty" json:"sums,omitempty"`
+	// ThirdParty puts the licence texts of what is linked in into archives and images.
+	ThirdParty bool `toml:"third-party-licences,omitempty" json:"third_party_licences,omitempty"`
 }
 
 // Use puts a profile's inputs in the place of the file's own. "" is the file

@@ -12,6 +12,7 @@ import (
 const Reference = `  name  = "ripgrep"             # the sources lie in /build/<name>; default: each build's name
   epoch = 1763769600            # seconds since 1970, for a directory without git
   git   = true                  # build scripts get git and a repository of this one commit and its tags
+  whole-repository = true       # the build gets all of the repository, not just the workspace's folder
 
   [toolchain]
   channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages
@@ -37,7 +38,8 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   profile  = "release"
   rlibs    = true               # compare every .rlib too
   split-debug = true            # debug information in files and archives of its own
-  env      = { NAME = "value" } # what the build sees beside the fixed environment
+  env      = { NAME = "value", VERSION = "{tag}" } # what the build sees beside the fixed environment;
+                                # {tag}, {version}, {commit} and {epoch} stand for the source's
 
   [[image]]
   name       = "ripgrep-static" # default: the build's; images of one build must differ in it
@@ -54,6 +56,7 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   files   = ["LICENSE*", "README.md"]
   out-dir = ["tool.bash"]       # what a build script writes to its OUT_DIR: completions, manual pages
   sums    = true                # SHA256SUMS of all archives and binaries, as an artefact
+  third-party-licences = true   # the licence texts of the crates that are linked in, in archives and images
 
   [profile.local]               # other inputs, used with --profile local
   base      = "runtime-cc"      # of every image that isn't made from scratch

@@ -43,6 +43,7 @@ func Parse(data []byte) (*File, error) {
 	if err := f.check(data); err != nil {
 		return nil, err
 	}
+	f.Text = data
 	return &f, nil
 }
 

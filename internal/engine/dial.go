@@ -137,6 +137,9 @@ func tlsOptions(u *url.URL, t TLS) ([]client.ClientOpt, error) {
 }
 
 // ask returns what a remote engine says of itself.
+// emulated is what qemu calls an architecture.
+var emulated = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
+
 func ask(ctx context.Context, c *client.Client) (Info, error) {
 	got, err := c.Info(ctx)
 	if err != nil {
@@ -163,8 +166,8 @@ func ask(ctx context.Context, c *client.Client) (Info, error) {
 			have = append(have, platforms.Format(p))
 		}
 	}
-	return Info{}, fault.Hint(fmt.Errorf("it builds for %s, not for %s", strings.Join(have, ", "), Platform),
-		"use an engine on an amd64 machine")
+	return Info{}, fault.Hint(fmt.Errorf("it builds for %s, not for %s: its machine has no binfmt handler qemu-%s", strings.Join(have, ", "), Platform, emulated[want.Architecture]),
+		fmt.Sprintf("on that machine run `docker run --privileged --rm tonistiigi/binfmt --install %s` and start BuildKit anew, or use an engine on an %s machine", want.Architecture, want.Architecture))
 }
 
 func dialError(ctx context.Context, u *url.URL, err error) error {

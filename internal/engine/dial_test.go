@@ -60,8 +60,18 @@ func (f *fake) Info(ctx context.Context, _ *controlapi.InfoRequest) (*controlapi
 
 func (f *fake) ListWorkers(context.Context, *controlapi.ListWorkersRequest) (*controlapi.ListWorkersResponse, error) {
 	return &controlapi.ListWorkersResponse{Record: []*apitypes.WorkerRecord{{
-		Platforms: []*pb.Platform{{OS: "linux", Architecture: f.arch}},
+		Platforms: platformsOf(f.arch),
 	}}}, nil
+}
+
+// platformsOf are those of a list with commas: what BuildKit says of a machine
+// that has handlers for others.
+func platformsOf(arch string) []*pb.Platform {
+	var out []*pb.Platform
+	for a := range strings.SplitSeq(arch, ",") {
+		out = append(out, &pb.Platform{OS: "linux", Architecture: a})
+	}
+	return out
 }
 
 func serveFake(t *testing.T, l net.Listener, f *fake) {
@@ -152,7 +162,11 @@ func TestDialRefuses(t *testing.T) {
 	arm := filepath.Join(t.TempDir(), "s")
 	serveFake(t, listen(t, "unix", arm), &fake{arch: "arm64"})
 	_, err := Dial(t.Context(), "unix://"+arm, TLS{})
-	if err == nil || !strings.Contains(err.Error(), "linux/arm64") || fault.HintOf(err) == "" {
+	// What the hint asks for makes BuildKit list the platform.
+	emulating := filepath.Join(t.TempDir(), "s")
+	serveFake(t, listen(t, "unix", emulating), &fake{arch: "arm64,amd64"})
+	dialOK(t, "unix://"+emulating, TLS{})
+	if err == nil || !strings.Contains(err.Error(), "linux/arm64") || !strings.Contains(err.Error(), "no binfmt handler qemu-x86_64") || !strings.Contains(fault.HintOf(err), "binfmt --install amd64") {
 		t.Errorf("an engine on another machine: %v", err)
 	}
 	slow := filepath.Join(t.TempDir(), "s")

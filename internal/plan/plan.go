@@ -97,6 +97,7 @@ type Plan struct {
 	Registries        []Registry  // others than crates.io that crates come from
 	Replaced          bool        // the project's own configuration replaces sources by other registries: ours goes before it
 	SamePath          bool        // both sides build in one folder: it would reach the bits
+	Licences          bool        // texts of what is linked in: see takeLicences
 	Part              bool        // the sources are a folder of their repository; says nothing to the engine
 	Inputs            Inputs
 }
@@ -168,8 +169,15 @@ type GitSource struct {
 
 // Digest identifies what will run.
 func (p *Plan) Digest() digest.Digest {
-	return digest.FromString(p.body(sideOf(p, canonical), canonicalNames(p.Inputs)))
+	body := p.body(sideOf(p, canonical), canonicalNames(p.Inputs))
+	if p.Platform != "" && p.Platform != DefaultPlatform {
+		body += "# platform " + p.Platform + "\n"
+	}
+	return digest.FromString(body)
 }
+
+// DefaultPlatform is what builds run on where nothing else is said.
+const DefaultPlatform = "linux/amd64"
 
 // names says how the body refers to each input, and to the commit's time.
 type names struct {

@@ -229,6 +229,7 @@ find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 		return
 	}
 	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
+	p.takeLicences(b, n)
 	p.collect(b)
 }
 

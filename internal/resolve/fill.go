@@ -52,7 +52,7 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 		f.Builds = []config.Build{{}}
 	}
 	for i := range f.Builds {
-		if err := fillBuild(&f.Builds[i], ws); err != nil {
+		if err := fillBuild(f, &f.Builds[i], ws); err != nil {
 			return err
 		}
 	}
@@ -73,7 +73,7 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 		}
 		name := f.Images[i].Title()
 		if names[name] {
-			return fault.Hint(fmt.Errorf("%s: two images are called %q", config.Name, name), "give one of them another name = \"…\"")
+			return fault.Hint(fmt.Errorf("%s: two images are called %q", f.Where(name), name), "give one of them another name = \"…\"")
 		}
 		names[name] = true
 	}
@@ -97,19 +97,19 @@ func takeApart(f *config.File, ws *cargo.Workspace, names map[string]bool) error
 		}
 		title := cmp.Or(im.Name, f.Name, contentName(ws))
 		if names[title] {
-			return fault.Hint(fmt.Errorf("%s: two images are called %q", config.Name, title), "give one of them another name = \"…\"")
+			return fault.Hint(fmt.Errorf("%s: two images are called %q", f.Where(title), title), "give one of them another name = \"…\"")
 		}
 		names[title] = true
 		for _, name := range im.Builds {
 			b, ok := f.Build(name)
 			if !ok {
-				return fmt.Errorf("%s: there is no build called %q", config.Name, name)
+				return fmt.Errorf("%s: there is no build called %q", f.Where(name), name)
 			}
 			part := im
 			part.Build, part.Builds, part.Index = name, nil, title
 			part.Name = title + "-" + Platform(b.Target).Architecture
 			if slices.ContainsFunc(all, func(x config.Image) bool { return x.Index == title && x.Name == part.Name }) {
-				return fault.Hint(fmt.Errorf("%s: image %s: two of its builds are for %s", config.Name, title, Platform(b.Target).Architecture),
+				return fault.Hint(fmt.Errorf("%s: image %s: two of its builds are for %s", f.Where(name), title, Platform(b.Target).Architecture),
 					"an index has one image for each platform")
 			}
 			all = append(all, part)
@@ -167,7 +167,7 @@ func only(f *config.File, names []string) error {
 	return nil
 }
 
-func fillBuild(b *config.Build, ws *cargo.Workspace) error {
+func fillBuild(f *config.File, b *config.Build, ws *cargo.Workspace) error {
 	if b.Name == "" {
 		b.Name = contentName(ws)
 	}
@@ -177,7 +177,7 @@ func fillBuild(b *config.Build, ws *cargo.Workspace) error {
 	if b.Profile == "" {
 		b.Profile = DefaultProfile
 	}
-	bins, err := binaries(b, ws)
+	bins, err := binaries(f, b, ws)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func fillBuild(b *config.Build, ws *cargo.Workspace) error {
 	}
 	for _, want := range b.Bins {
 		if !slices.ContainsFunc(bins, func(x cargo.Bin) bool { return x.Name == want }) {
-			return fault.Hintf(fmt.Errorf("%s: build %s: no binary is called %q", config.Name, b.Name, want),
+			return fault.Hintf(fmt.Errorf("%s: build %s: no binary is called %q", f.Where(want), b.Name, want),
 				"there are: %s", strings.Join(binNames(bins), ", "))
 		}
 	}
@@ -199,13 +199,13 @@ func fillBuild(b *config.Build, ws *cargo.Workspace) error {
 func fillImage(im *config.Image, f *config.File, base string) error {
 	if im.Build == "" {
 		if len(f.Builds) != 1 {
-			return fault.Hint(fmt.Errorf("%s: an image doesn't say which build it is of", config.Name), "add build = \"NAME\" to it")
+			return fault.Hint(fmt.Errorf("%s: an image doesn't say which build it is of", f.Where("[[image]]")), "add build = \"NAME\" to it")
 		}
 		im.Build = f.Builds[0].Name
 	}
 	b, ok := f.Build(im.Build)
 	if !ok {
-		return fmt.Errorf("%s: there is no build called %q", config.Name, im.Build)
+		return fmt.Errorf("%s: there is no build called %q", f.Where(im.Build), im.Build)
 	}
 	if im.Base == "" {
 		im.Base = base
@@ -230,7 +230,7 @@ func fillImage(im *config.Image, f *config.File, base string) error {
 	}
 	if len(im.Entrypoint) == 0 {
 		if len(b.Bins) == 0 {
-			return fault.Hint(fmt.Errorf("%s: the image of %s has no binary to start", config.Name, b.Name), "remove the [[image]] table, or name the entrypoint")
+			return fault.Hint(fmt.Errorf("%s: the image of %s has no binary to start", f.Where("[[image]]"), b.Name), "remove the [[image]] table, or name the entrypoint")
 		}
 		im.Entrypoint = []string{BinDir + "/" + b.Bins[0]}
 	}
@@ -252,14 +252,14 @@ func contentName(ws *cargo.Workspace) string {
 }
 
 // binaries are those that `cargo build` with the build's settings makes.
-func binaries(b *config.Build, ws *cargo.Workspace) ([]cargo.Bin, error) {
+func binaries(f *config.File, b *config.Build, ws *cargo.Workspace) ([]cargo.Bin, error) {
 	candidates := ws.Bins
 	if len(b.Packages) > 0 {
 		candidates = nil
 		for _, name := range b.Packages {
 			i := slices.IndexFunc(ws.Members, func(m cargo.Member) bool { return m.Name == name })
 			if i < 0 {
-				return nil, fault.Hintf(fmt.Errorf("%s: build %s: the workspace has no package %q", config.Name, b.Name, name),
+				return nil, fault.Hintf(fmt.Errorf("%s: build %s: the workspace has no package %q", f.Where(name), b.Name, name),
 					"there are: %s", strings.Join(memberNames(ws), ", "))
 			}
 			candidates = append(candidates, ws.Members[i].Bins...)

@@ -156,6 +156,10 @@ func (prep *Prepared) step(r *Runner, name, result string, start time.Time) {
 
 // NewPlan says what one build of the project runs.
 func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, error) {
+	var err error
+	if b.Env, err = p.Stamp(b); err != nil {
+		return nil, err
+	}
 	pl := &plan.Plan{
 		Name: cmp.Or(p.Config.Name, b.Name), Dir: p.Source.Dir, Epoch: p.Source.Epoch, Platform: "linux/amd64", Triple: b.Target, Profile: b.Profile,
 		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),
@@ -166,6 +170,7 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		Tools:   p.Tools(b.Target),
 		OutDir:  p.Config.Archive.OutDir,
 
+		Licences:   p.Config.Archive.ThirdParty,
 		Registries: p.Registries(), Replaced: len(p.Indexes) > 0, SamePath: len(p.Outside()) > 0, Part: p.Source.Prefix != "",
 	}
 	if p.IsDebian() {
