@@ -61,6 +61,8 @@ setpriv --reuid="$uid" --regid="$uid" --clear-groups --no-new-privs $prefix env 
     CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH \
     CFLAGS="$map" \
     CXXFLAGS="$map" \
+    BINDGEN_EXTRA_CLANG_ARGS='-resource-dir=/usr/local/libclang/lib/clang/18' \
+    LIBCLANG_PATH='/usr/local/libclang/lib' \
     cargo build --frozen --jobs "$jobs" --release --target x86_64-unknown-linux-gnu --package tensor-wasm-cli
 umask 022
 t=target/x86_64-unknown-linux-gnu/release

@@ -20,13 +20,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// serve-image LAYOUT NAME starts a registry on the loopback interface with the
-// one image of an OCI layout in it, and sets BASE to its reference by digest.
-// `serve-image stop` ends the registry.
+// serve-image LAYOUT NAME puts the one image of an OCI layout into a registry on
+// the loopback interface, and sets BASE to its reference by digest. The first call
+// starts the registry, `serve-image stop` ends it.
 func cmdServeImage(servers map[*testscript.TestScript]*httptest.Server) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if len(args) == 1 && args[0] == "stop" {
 			servers[ts].Close()
+			delete(servers, ts)
 			return
 		}
 		whole := len(args) > 0 && args[0] == "-index"
@@ -36,9 +37,12 @@ func cmdServeImage(servers map[*testscript.TestScript]*httptest.Server) func(*te
 		if neg || len(args) != 2 {
 			ts.Fatalf("usage: serve-image [-index] LAYOUT NAME | serve-image stop")
 		}
-		srv := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-		servers[ts] = srv
-		ts.Defer(srv.Close)
+		srv := servers[ts]
+		if srv == nil {
+			srv = httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+			servers[ts] = srv
+			ts.Defer(srv.Close)
+		}
 		index, err := layout.ImageIndexFromPath(ts.MkAbs(args[0]))
 		ts.Check(err)
 		list, err := index.IndexManifest()

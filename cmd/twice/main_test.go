@@ -175,6 +175,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"pe-checksum":    cmdPEChecksum,
 			"commit-again":   cmdCommitAgain,
 			"serve-musl":     cmdServeMusl,
+			"nightly":        cmdNightly,
 			"without-tree":   cmdWithoutTree,
 			"valid-json":     cmdValidJSON,
 			"env-from": func(ts *testscript.TestScript, neg bool, args []string) {

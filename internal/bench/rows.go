@@ -33,6 +33,13 @@ Against diffoscope, which names places, installed from PyPI.`, diff27},
 	{"builders", `twice verify --fresh with 4 --engine, stock BuildKits in namespaces of their own, a side on each: the
 whole command. Against the slowest of them alone, with both sides. The builder is imported. The
 build sleeps for a minute, since builders on other machines don't share this one's processors.`, remoteBuilders},
+	{"diff-1gb", `twice diff of two OCI archives of 1 GB (files of the builder, gzip layers) that differ in one byte of
+their largest file. Against diffoci, built by Go, which has both images in its own store before.`, diffImages},
+	{"release", `twice verify --profile local examples/tensor-wasm: three backends, their libraries, archives in
+three formats and three images, all built twice, with the nightly that rustup has. All inputs
+fetched; the first run imports the builder into a new engine. What is outside of the two
+builds, by the verdict's own times, is the start of the command and the engine, the import, archives, images and
+comparing; what a build step does but compile (copying the sources, cargo itself) counts as building.`, release},
 	{"memory", `Peak resident memory (VmHWM) of twice normalize on an image of one layer of 2 GB, or 10 GB
 with -full: zeros in four files, and 50,000 small files, in an order that isn't canonical.
 Once with an uncompressed layer and once with gzip; the output is gzip.`, memory},

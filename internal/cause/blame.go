@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,9 +16,9 @@ var stampers = map[string]struct {
 	rules []string
 	fix   string
 }{
-	"vergen":          {[]string{"time", "git", "host", "user", "kernel"}, "set SOURCE_DATE_EPOCH and VERGEN_IDEMPOTENT=1, and leave out the features sysinfo and git, or pass VERGEN_* in"},
-	"vergen-gitcl":    {[]string{"time", "git"}, "set SOURCE_DATE_EPOCH and VERGEN_IDEMPOTENT=1, or pass VERGEN_GIT_* in"},
-	"vergen-gix":      {[]string{"time", "git"}, "set SOURCE_DATE_EPOCH and VERGEN_IDEMPOTENT=1, or pass VERGEN_GIT_* in"},
+	"vergen":          {[]string{"time", "git", "host", "user", "kernel", "vergen-placeholder"}, "set SOURCE_DATE_EPOCH and VERGEN_IDEMPOTENT=1, and leave out the features sysinfo and git, or pass VERGEN_* in"},
+	"vergen-gitcl":    {[]string{"time", "git", "vergen-placeholder"}, "set SOURCE_DATE_EPOCH and VERGEN_IDEMPOTENT=1, or pass VERGEN_GIT_* in"},
+	"vergen-gix":      {[]string{"time", "git", "vergen-placeholder"}, "set SOURCE_DATE_EPOCH and VERGEN_IDEMPOTENT=1, or pass VERGEN_GIT_* in"},
 	"shadow-rs":       {[]string{"time", "git", "build-path", "cargo-home", "environment", "search-path", "path", "host", "user"}, "deny the constants that you don't use: ShadowBuilder::builder().deny_const(…)"},
 	"built":           {[]string{"time", "git", "host", "user", "jobs", "environment"}, "leave out the feature chrono, or set SOURCE_DATE_EPOCH; don't use NUM_JOBS"},
 	"build-time":      {[]string{"time"}, "drop build_time_utc!(), or take the time from SOURCE_DATE_EPOCH in a build script"},
@@ -28,7 +29,7 @@ var stampers = map[string]struct {
 	"git-testament":   {[]string{"git", "time"}, "build both from the same commit, clean"},
 	"const-random":    {[]string{"random"}, "set CONST_RANDOM_SEED to a fixed value for the build"},
 	"ahash":           {[]string{"random"}, "leave out the feature compile-time-rng, or set CONST_RANDOM_SEED for the build"},
-	"include_dir":     {[]string{"source-mtime", "path", "build-path"}, "leave out the feature metadata"},
+	"include_dir":     {[]string{"source-mtime", "time", "path", "build-path"}, "leave out the feature metadata"},
 	"rust-embed":      {[]string{"source-mtime", "path", "build-path"}, "enable the feature deterministic-timestamps"},
 	"static-files":    {[]string{"source-mtime"}, "clamp the times of the files to SOURCE_DATE_EPOCH in the build script"},
 	"uuid":            {[]string{"uuid"}, "derive it from the content (version 5), or drop it"},
@@ -128,16 +129,22 @@ func (x *explainer) suspects(p *place) ([]Crate, string) {
 	if c, ok := x.named(p); ok {
 		return []Crate{c}, ""
 	}
-	if len(x.Crates) == 0 {
+	crates := x.Crates
+	program, ok := x.program(p)
+	if ok {
+		crates = x.needed(program)
+	}
+	if len(crates) == 0 {
 		return nil, ""
 	}
-	if first := x.first(); len(first) > 0 {
+	if first := x.first(crates); len(first) > 0 {
 		return first, "its library differs, and none that it needs does"
 	}
 	var local []Crate
 	compared := false
-	for _, c := range x.Crates {
-		if c.Local {
+	for _, c := range crates {
+		// A library that was compared and is the same has no part in a program's difference.
+		if c.Local && (!ok || !c.Compared || c.String() == program.String()) {
 			local = append(local, c)
 		}
 		compared = compared || c.Compared
@@ -148,10 +155,44 @@ func (x *explainer) suspects(p *place) ([]Crate, string) {
 	return local, ""
 }
 
-// first are the crates whose libraries differ while those that they need do not.
-func (x *explainer) first() []Crate {
+// program is the package of the workspace whose program a place is in, be that
+// in an archive or an image.
+func (x *explainer) program(p *place) (Crate, bool) {
+	for _, f := range p.chain {
+		if f.Kind != compare.ELF && f.Kind != compare.PE {
+			continue
+		}
+		for _, c := range x.Crates {
+			if slices.Contains(c.Bins, strings.TrimSuffix(path.Base(f.Name), ".exe")) {
+				return c, true
+			}
+		}
+	}
+	return Crate{}, false
+}
+
+// needed are a package and all that it needs, itself or through others.
+func (x *explainer) needed(c Crate) []Crate {
+	byName := map[string]Crate{}
+	for _, k := range x.Crates {
+		byName[k.String()] = k
+	}
+	out, seen := []Crate{c}, map[string]bool{c.String(): true}
+	for i := 0; i < len(out); i++ {
+		for _, d := range out[i].Deps {
+			if k, ok := byName[d]; ok && !seen[d] {
+				seen[d] = true
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}
+
+// first are those of some crates whose libraries differ while those that they need do not.
+func (x *explainer) first(crates []Crate) []Crate {
 	byName := map[string]int{}
-	for i, c := range x.Crates {
+	for i, c := range crates {
 		byName[c.String()] = i
 	}
 	// whether a crate needs, itself or through others, one that differs
@@ -165,9 +206,9 @@ func (x *explainer) first() []Crate {
 			return true
 		}
 		memo[i] = 3
-		for _, d := range x.Crates[i].Deps {
+		for _, d := range crates[i].Deps {
 			j, ok := byName[d]
-			if ok && (x.Crates[j].Differs || tainted(j)) {
+			if ok && (crates[j].Differs || tainted(j)) {
 				memo[i] = 2
 				return true
 			}
@@ -176,7 +217,7 @@ func (x *explainer) first() []Crate {
 		return false
 	}
 	var out []Crate
-	for i, c := range x.Crates {
+	for i, c := range crates {
 		if c.Differs && !tainted(i) {
 			out = append(out, c)
 		}

@@ -63,6 +63,7 @@ type Build struct {
 	Kernel     string // release
 	UID        int
 	Jobs       int
+	CPUs       int
 	Mtime      int64 // of the source files, seconds since 1970; 0: not known
 	Start, End time.Time
 }
@@ -74,6 +75,8 @@ type Crate struct {
 	Deps []string
 	// Local is set on a package of the workspace.
 	Local bool
+	// Bins are the names of its programs; known of packages of the workspace.
+	Bins []string
 	// Compared is set if its library was compared, and Differs if it differs.
 	Compared, Differs bool
 	// Source opens the package's files, with its Cargo.toml at the root; nil

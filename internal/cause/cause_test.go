@@ -24,9 +24,9 @@ func known() Context {
 	start := time.Date(2026, 11, 22, 1, 0, 0, 0, time.UTC)
 	return Context{
 		A: Build{Path: "/build/demo", CargoHome: "/cargo", Home: "/root", User: "root", Host: "first-builder", TZ: "UTC", Locale: "C.UTF-8 C.UTF-8",
-			Umask: "0022", Jobs: 2, Mtime: 1700000000, Start: start, End: start.Add(time.Minute)},
+			Umask: "0022", Jobs: 2, CPUs: 8, Mtime: 1700000000, Start: start, End: start.Add(time.Minute)},
 		B: Build{Path: "/b/another/path/of/demo", CargoHome: "/b/cargo-home", Home: "/b/home/second", User: "second", UID: 4711, Host: "second-builder",
-			TZ: "Asia/Kathmandu", Locale: "fr_CH.UTF-8 C", Umask: "0077", Jobs: 3, Mtime: 1734572345, Extra: "TWICE_SECOND_BUILD=1",
+			TZ: "Asia/Kathmandu", Locale: "fr_CH.UTF-8 C", Umask: "0077", Jobs: 3, CPUs: 7, Mtime: 1734572345, Extra: "TWICE_SECOND_BUILD=1",
 			Start: start.Add(10 * time.Second), End: start.Add(2 * time.Minute)},
 		Epoch: 1700000000,
 	}
@@ -159,6 +159,50 @@ func TestBlame(t *testing.T) {
 		list := Explain(difference, c)
 		if len(list) != 1 || list[0].Where != x.where || !strings.Contains(strings.Join(list[0].Proof, "\n"), x.proof) || !strings.Contains(list[0].Fix, x.fix) {
 			t.Errorf("%s: %+v", x.name, list)
+		}
+	}
+}
+
+// TestBlameOfPrograms: of several programs the one is blamed that differs, in an archive too.
+func TestBlameOfPrograms(t *testing.T) {
+	e := examples[slices.IndexFunc(examples, func(e example) bool { return e.name == "time-seconds" })]
+	a, b, c := e.load(t)
+	clock := sourceOf(map[string]string{"src/main.rs": "fn main() {\n    now!();\n}\n"})
+	c.Crates = []Crate{
+		{Name: "one", Version: "0.1.0", Local: true, Bins: []string{"first"}, Deps: []string{"build-time 0.1.3"}, Source: clock},
+		{Name: "two", Version: "0.1.0", Local: true, Bins: []string{"second"}, Deps: []string{"compile-time 0.2.0", "ours 0.1.0"}, Source: clock},
+		{Name: "ours", Version: "0.1.0", Local: true, Compared: true, Source: clock},
+		{Name: "build-time", Version: "0.1.3", Compared: true},
+		{Name: "compile-time", Version: "0.2.0"},
+	}
+	of := func(m ...member) []byte { return tarOf(&maker{T: t}, m...) }
+	for _, x := range []struct {
+		name string
+		a, b []byte
+	}{
+		{"bin/second", a, b},
+		{"second.tar", of(readme, member{name: "usr/bin/second", data: a}), of(readme, member{name: "usr/bin/second", data: b})},
+	} {
+		list := Explain(compared(t, x.name, x.a, x.b), c)
+		if len(list) != 1 || list[0].Where != "crate two 0.1.0, by its dependency compile-time 0.2.0" {
+			t.Errorf("%s: %+v", x.name, list)
+		}
+	}
+}
+
+// TestProcessID: a number that is not the same is that of a process if who is
+// responsible asks for one, and unknown if nobody is known to; its build id follows from it.
+func TestProcessID(t *testing.T) {
+	m := newMaker(t)
+	of := func(n string) []byte {
+		return m.gcc("x", "#include <stdio.h>\nint main(void) { puts(\"process "+n+" made it\"); }\n", nil, "-Wl,--build-id=sha1")
+	}
+	f := compared(t, "bin/app", of("47"), of("57"))
+	c := known()
+	for asks, want := range map[string]string{"std::process::id()": "process-id", "7": "unknown"} {
+		c.Crates = []Crate{{Name: "app", Version: "0.1.0", Local: true, Source: sourceOf(map[string]string{"build.rs": "fn main() {\n    let n = " + asks + ";\n}\n"})}}
+		if list := Explain(f, c); names(list) != want || want != "unknown" && list[0].Where != "build script of app 0.1.0, build.rs:2" {
+			t.Errorf("%s: %+v", asks, list)
 		}
 	}
 }

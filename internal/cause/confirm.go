@@ -23,7 +23,7 @@ const (
 )
 
 // chance are the rules of causes that differ in every build, whatever is varied.
-var chance = []string{"time", "uuid", "random", "address", "gcc-random-seed", Chance}
+var chance = []string{"time", "process-id", "uuid", "random", "address", "gcc-random-seed", Chance}
 
 // Random says whether the cause makes builds differ that vary nothing.
 func (c Cause) Random() bool { return slices.Contains(chance, c.Rule) }

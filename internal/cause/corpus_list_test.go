@@ -72,6 +72,8 @@ var examples = []example{
 		make: embedded("/cargo/registry/src/index.example.org-1949cf8c6b5b557f/serde-1.0.228/src/lib.rs", "/cargo/registry/src/mirror-77aa8d5c0bc1f1e2/serde-1.0.228/src/lib.rs")},
 
 	// Settings.
+	{name: "vergen-placeholder", rules: "vergen-placeholder", proof: "2026-11-22T01:00:00Z root", tools: cTools,
+		make: embedded("2026-11-22T01:00:00Z root", "2026-11-22T01:00:00Z VERGEN_IDEMPOTENT_OUTPUT")},
 	{name: "rust-env-user", as: libdemo, rules: "user", where: "crate demo", tools: rustTools, make: ofEnv("USER", "root", "second")},
 	{name: "rust-env-host", as: libdemo, rules: "host", tools: rustTools, make: ofEnv("HOSTNAME", "first-builder", "second-builder")},
 	{name: "rust-env-home", as: libdemo, rules: "home", tools: rustTools, make: ofEnv("HOME_OF_BUILD", "/root", "/b/home/second")},
@@ -85,6 +87,10 @@ var examples = []example{
 		return a, b, c
 	}},
 	{name: "kernel", rules: "kernel", tools: cTools, make: embedded("Linux 6.18.5-foo x86_64", "Linux 2.6.78-foo x86_64")},
+	{name: "cpu-count", rules: "cpu-count", tools: cTools, make: embedded("8", "7")},
+	{name: "locale-assigned", rules: "locale", tools: cTools, make: embedded("locale=C.UTF-8", "locale=C")},
+	{name: "umask-sorted", rules: "umask", tools: cTools, make: embedded("kindtruemain is 644", "kind600 true main is")},
+	{name: "order-runs", rules: "order", tools: cTools, make: embedded("key06key00key05key17key28key03key07key31", "key31key28key05key00key17key03key07key06")},
 	{name: "jobs", rules: "jobs", tools: cTools, make: embedded("made with 2 jobs", "made with 3 jobs")},
 	{name: "umask", rules: "umask", tools: cTools, make: embedded("umask 0022 then", "umask 0077 then")},
 
@@ -120,6 +126,7 @@ var examples = []example{
 	{name: "address", rules: "address", tools: cTools, make: embedded("table at 0x7f3a1c2b4010", "table at 0x7ffd5e6f9010")},
 	{name: "address-binary", rules: "address", make: plain(blob(le64(0x7f3a1c2b4010)), blob(le64(0x7f905e6f9010)), Context{})},
 	{name: "random", rules: "random", make: plain(blob([]byte("\xa5\x4d\xca\x18\x25\x30\xbb\x1d\x6d\x13\x2c\xde\xd6\x23\x7b\x2e")), blob([]byte("\xd9\x1e\x3f\x72\x1f\xcb\x19\x71\x17\x44\x94\xd6\x49\x3c\x9d\x5c")), Context{})},
+	{name: "random-number", rules: "random", tools: cTools, make: embedded("867739623638782699123481270046112", "28839077694380415512093774618822934")},
 	{name: "random-text", rules: "random", tools: cTools, make: embedded("seed=Zk3vQ9xLm2TtYb7R", "seed=aW8sHc5JnE1pXg4D")},
 	{name: "const-random", as: libdemo, rules: "random", where: "crate demo", tools: rustTools, make: func(m *maker) ([]byte, []byte, Context) {
 		source := func(seed string) string {

@@ -17,7 +17,14 @@ type explainer struct {
 	Context
 	// settled are parts of which nothing more is to be said.
 	settled map[*compare.Finding]bool
+	ordered []extent            // bytes of which it was said that they are in another order
 	sources map[string]*sources // of crates, by name and version
+}
+
+// extent are bytes of a part.
+type extent struct {
+	part     *compare.Finding
+	from, to int64
 }
 
 // Explain gives the causes of a finding, the most telling first. A nil finding
@@ -204,8 +211,8 @@ func consequence(p *place) bool {
 				return true
 			}
 		}
-		// Numbers between strings: addresses and lengths.
-		return len(p.d.A) > 0 && len(p.d.B) > 0 && (len(p.d.A) <= 8 && !textual(p.d.A) || len(p.d.A) <= 2 && len(p.d.B) <= 2)
+		// Numbers between strings: addresses and lengths. One that is written in digits is none.
+		return len(p.d.A) > 0 && len(p.d.B) > 0 && (len(p.d.A) <= 8 && !textual(p.d.A) || len(p.d.A) <= 2 && len(p.d.B) <= 2) && !inDigits(p)
 	case compare.Rmeta:
 		return !textual(p.d.A)
 	case compare.JSON:
@@ -217,6 +224,12 @@ func consequence(p *place) bool {
 		return true
 	}
 	return false
+}
+
+// inDigits says whether both sides have another decimal number at a place.
+func inDigits(p *place) bool {
+	a, b := around(decimal, p.a, p.at), around(decimal, p.b, p.at)
+	return a != "" && b != "" && a != b
 }
 
 func textual(p []byte) bool {

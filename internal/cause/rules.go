@@ -113,6 +113,9 @@ func init() {
 			Fix: "-frandom-seed=<name of the source file>", match: gccSeed},
 
 		// Settings of the builds, recognised by each side's own value.
+		{Name: "vergen-placeholder", Title: "vergen found a value in one build and wrote its placeholder in the other (VERGEN_IDEMPOTENT_OUTPUT)",
+			Fix:  "set VERGEN_IDEMPOTENT=1 for both builds, or the VERGEN_* variable itself; leave out what is of the machine or of the user",
+			code: []string{`Emitter::`, `vergen`}, match: vergenPlaceholder},
 		{Name: "out-dir", Title: "the path of a build script's OUT_DIR is in the output", Axis: "build-path",
 			Fix:  "remap it, or keep the target directory inside the remapped sources; include generated files with include!(concat!(env!(\"OUT_DIR\"), …)) only",
 			code: []string{`OUT_DIR`, `include!`}, match: outDir},
@@ -144,8 +147,10 @@ func init() {
 			code: []string{`"PATH"`}, match: setting("PATH", func(b Build) string { return b.SearchPath })},
 		{Name: "kernel", Title: "the kernel's release is in the output", Axis: "kernel", Fix: "don't use the kernel's release in the build",
 			code: []string{`uname`, `osrelease`, `/proc/version`, `kernel_version`}, match: kernel},
-		{Name: "jobs", Title: "the number of jobs or of processors is in the output", Axis: "jobs", Fix: "don't use NUM_JOBS or the number of processors for what gets into the output",
-			code: []string{`NUM_JOBS`, `num_cpus`, `available_parallelism`, `nproc`}, match: jobs},
+		{Name: "jobs", Title: "the number of jobs is in the output", Axis: "jobs", Fix: "don't use NUM_JOBS for what gets into the output",
+			code: []string{`NUM_JOBS`, `num_jobs`}, match: jobs},
+		{Name: "cpu-count", Title: "the number of processors is in the output", Axis: "cpu-count", Fix: "don't use the number of processors for what gets into the output",
+			code: []string{`num_cpus`, `available_parallelism`, `nproc`}, match: cpus},
 		{Name: "umask", Title: "the umask is in the output", Axis: "umask", Fix: "set modes explicitly",
 			code: []string{`umask`, `\.mode\(\)`, `permissions\(\)`}, match: umask},
 
@@ -154,6 +159,8 @@ func init() {
 			Fix:  "don't use the times of files, or clamp them to SOURCE_DATE_EPOCH",
 			code: []string{`\.modified\(\)`, `\.created\(\)`, `mtime`, `last_modified`}, match: sourceMtime},
 		{Name: "time", Title: "the time of the build is in the output", Fix: fixTime, code: clockCode, match: buildTime},
+		{Name: "process-id", Title: "the number of a process is in the output", Fix: "don't use it: take a fixed name, or one made of the content",
+			code: processCode, match: processID},
 		{Name: "uuid", Title: "a random UUID is in the output", Fix: "derive it from the content (version 5), or drop it",
 			code: []string{`new_v4`, `new_v7`, `Uuid::`, `uuidgen`}, match: uuid},
 		{Name: "git", Title: "what git says of the sources is in the output: a commit, a tag, \"dirty\"",

@@ -4,10 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/craton-co/twice/internal/compare"
 )
+
+// processCode is what asks for the number of a process in sources.
+var processCode = []string{`process::id\(`, `\bgetp?pid\(`, `/proc/self`}
 
 // eachIts says whether each side has its own build's value, and not the other's.
 func eachIts(p *place, a, b string) bool {
@@ -124,11 +130,23 @@ func zoneName(b Build) string {
 func locale(x *explainer, p *place) ([]Cause, bool) {
 	la, lb := strings.Fields(x.A.Locale), strings.Fields(x.B.Locale)
 	for i := range min(len(la), len(lb)) {
-		if eachIts(p, la[i], lb[i]) && differsIn(p, la[i], lb[i]) {
+		if eachIts(p, la[i], lb[i]) && differsIn(p, la[i], lb[i]) || assigned(p, la[i], lb[i]) {
 			return []Cause{{Proof: settingProof("locale", la[i], lb[i])}}, true
 		}
 	}
 	return nil, false
+}
+
+// assigned knows values that are too short to be looked for, as C, after a word
+// and an equals sign or a colon.
+func assigned(p *place, a, b string) bool {
+	n := common(a, b)
+	for i := max(0, p.at-n); a != b && i <= p.at; i++ {
+		if i > 0 && (p.a[i-1] == '=' || p.a[i-1] == ':') && bytes.HasPrefix(p.a[i:], []byte(a)) && i < len(p.b) && bytes.HasPrefix(p.b[i:], []byte(b)) {
+			return true
+		}
+	}
+	return false
 }
 
 // extraVariable knows the variable that only one build has.
@@ -174,7 +192,10 @@ func around(re *regexp.Regexp, p []byte, at int) string {
 	return ""
 }
 
-var number = regexp.MustCompile(`\d+`)
+var (
+	number  = regexp.MustCompile(`\d+`)
+	decimal = regexp.MustCompile(`\d{1,10}`)
+)
 
 // jobs knows the numbers of jobs, where nothing but them differs in a word.
 func jobs(x *explainer, p *place) ([]Cause, bool) {
@@ -195,16 +216,35 @@ func jobs(x *explainer, p *place) ([]Cause, bool) {
 	return []Cause{{Proof: settingProof("number of jobs", a, b)}}, true
 }
 
-// umask knows the masks as text.
+// cpus knows the numbers of processors.
+func cpus(x *explainer, p *place) ([]Cause, bool) {
+	if x.A.CPUs == x.B.CPUs || x.A.CPUs == 0 || x.B.CPUs == 0 {
+		return nil, false
+	}
+	a, b := around(decimal, p.a, p.at), around(decimal, p.b, p.at)
+	if a != strconv.Itoa(x.A.CPUs) || b != strconv.Itoa(x.B.CPUs) {
+		return nil, false
+	}
+	return []Cause{{Proof: settingProof("number of processors", a, b)}}, true
+}
+
+// umask knows the masks as text. The linker sorts short strings, so that
+// they may stand at two places of a word.
 func umask(x *explainer, p *place) ([]Cause, bool) {
+	wa, wb := p.words()
+	na, nb := number.FindAllString(wa, 16), number.FindAllString(wb, 16)
 	for _, f := range []func(string) string{
 		func(s string) string { return s },
 		func(s string) string { return strings.TrimLeft(s, "0") },
 		func(s string) string { return modeUnder(s, 0o666) },
 		func(s string) string { return modeUnder(s, 0o777) },
 	} {
-		if a, b := f(x.A.Umask), f(x.B.Umask); len(a) > 1 && len(b) > 1 && a != b && around(number, p.a, p.at) != "" &&
-			strings.HasSuffix(around(number, p.a, p.at), a) && strings.HasSuffix(around(number, p.b, p.at), b) {
+		a, b := f(x.A.Umask), f(x.B.Umask)
+		if len(a) < 2 || len(b) < 2 || a == b {
+			continue
+		}
+		here := strings.HasSuffix(around(number, p.a, p.at), a) && strings.HasSuffix(around(number, p.b, p.at), b)
+		if here || slices.Contains(na, a) && !slices.Contains(nb, a) && slices.Contains(nb, b) && !slices.Contains(na, b) {
 			return []Cause{{Proof: settingProof("umask, or a mode under it", a, b)}}, true
 		}
 	}
@@ -219,3 +259,45 @@ func modeUnder(mask string, mode uint64) string {
 	}
 	return strconv.FormatUint(mode&^m, 8)
 }
+
+// vergenPlaceholder knows what vergen writes where it can't know a value or
+// was told not to ask: one build had it, as a user that passwd doesn't list
+// has no name.
+func vergenPlaceholder(x *explainer, p *place) ([]Cause, bool) {
+	const text = "VERGEN_IDEMPOTENT_OUTPUT"
+	here := func(side []byte) bool {
+		i := bytes.Index(side[min(len(side), max(0, p.at-len(text)+1)):], []byte(text))
+		return i >= 0 && i < len(text)
+	}
+	a, b := here(p.a), here(p.b)
+	if a == b {
+		return nil, false
+	}
+	with, without, user, value := "A", "B", x.B.User, p.b
+	if b {
+		with, without, user, value = "B", "A", x.A.User, p.a
+	}
+	c := Cause{Proof: []string{evidence(p), fmt.Sprintf("%s has the placeholder, %s a value", with, without)}}
+	if user != "" && bytes.HasPrefix(value[min(len(value), p.at):], []byte(user)) {
+		c.Axis = "user"
+		c.Proof = append(c.Proof, fmt.Sprintf("the value is the name of %s's user, %s", without, user))
+	}
+	return []Cause{c}, true
+}
+
+// processID knows a number that is not the same where who is responsible asks
+// for the number of a process.
+func processID(x *explainer, p *place) ([]Cause, bool) {
+	if p.field != nil || p.part().Kind == compare.Section && !strings.HasPrefix(p.d.Section, ".rodata") && !strings.HasPrefix(p.d.Section, ".data") || !inDigits(p) {
+		return nil, false
+	}
+	suspects, _ := x.suspects(p)
+	for _, s := range suspects {
+		if _, ok := x.sourceOf(s).grep(processCall); ok {
+			return []Cause{{Proof: []string{evidence(p), fmt.Sprintf("%s is a number in A, %s in B", around(decimal, p.a, p.at), around(decimal, p.b, p.at))}}}, true
+		}
+	}
+	return nil, false
+}
+
+var processCall = regexp.MustCompile(strings.Join(processCode, "|"))

@@ -166,11 +166,14 @@ func sameInOrder(x *explainer, p *place) ([]Cause, bool) {
 	if p.field != nil || len(p.d.A) == 0 || len(p.d.B) == 0 {
 		return nil, false
 	}
-	if n := int(p.d.Length); n >= 12 && p.at+n <= len(p.a) && p.at+n <= len(p.b) {
-		a, b := p.a[p.at:p.at+n], p.b[p.at:p.at+n]
-		if textual(a) && unlike(string(a), string(b)) > 0.3 && sameBytes(a, b) {
-			return []Cause{{Proof: []string{evidence(p), fmt.Sprintf("both are the same %d characters in another order", n)}}}, true
+	for _, e := range x.ordered {
+		if e.part == p.part() && e.from <= p.d.Offset && p.d.Offset < e.to {
+			return nil, true
 		}
+	}
+	if n := shuffled(p); n > 0 {
+		x.ordered = append(x.ordered, extent{p.part(), p.d.Offset, p.d.Offset + int64(n)})
+		return []Cause{{Proof: []string{evidence(p), fmt.Sprintf("both are the same %d characters in another order", n)}}}, true
 	}
 	// All the places of the parts around: the same values on both sides?
 	owner := p.part()
@@ -192,6 +195,19 @@ func sameInOrder(x *explainer, p *place) ([]Cause, bool) {
 	}
 	x.settled[owner] = true
 	return []Cause{{Proof: []string{fmt.Sprintf("%s: the same %d values in another order, %s first in A, %s in B", p.path, len(a), quote(p.d.A), quote(p.d.B))}}}, true
+}
+
+// shuffled is how many characters from a place on are the same in another
+// order, 0 if none are. By chance a few in the middle may be where they were, so
+// that the place is only the first of some.
+func shuffled(p *place) (n int) {
+	a, b := p.a[min(p.at, len(p.a)):], p.b[min(p.at, len(p.b)):]
+	for end := 1; end <= min(len(a), len(b)) && textual(a[end-1:end]) && textual(b[end-1:end]); end++ {
+		if end >= 12 && a[end-1] != b[end-1] && unlike(string(a[:end]), string(b[:end])) > 0.2 && sameBytes(a[:end], b[:end]) {
+			n = end
+		}
+	}
+	return n
 }
 
 // sameBytes says whether two texts have the same bytes, each as often, and more than a few
@@ -226,6 +242,9 @@ func random(_ *explainer, p *place) ([]Cause, bool) {
 	default:
 		return nil, false
 	}
+	if randomNumber(around(number, p.a, p.at), around(number, p.b, p.at)) {
+		return say()
+	}
 	a, b := p.a[min(p.at, len(p.a)):], p.b[min(p.at, len(p.b)):]
 	if textual(p.d.A) && textual(p.d.B) {
 		wa, wb := around(digits, p.a, p.at), around(digits, p.b, p.at)
@@ -247,6 +266,16 @@ func random(_ *explainer, p *place) ([]Cause, bool) {
 		return nil, false
 	}
 	return []Cause{{Proof: []string{evidence(p), fmt.Sprintf("%d of %d bits differ, as by chance", different, 8*n)}}}, true
+}
+
+// randomNumber knows two long numbers in digits that share no more than chance;
+// the one that happens to be smaller has fewer.
+func randomNumber(a, b string) bool {
+	if min(len(a), len(b)) < 16 || max(len(a), len(b))-min(len(a), len(b)) > 3 {
+		return false
+	}
+	n := min(len(a), len(b))
+	return unlike(a[:n], b[:n]) >= 0.75
 }
 
 var digits = regexp.MustCompile(`[0-9A-Za-z+/_-]+`)

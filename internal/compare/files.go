@@ -14,7 +14,7 @@ import (
 // the same. The name is that of the artefact: it starts every Path in the
 // result. A path that is empty or does not exist is a side that has no such artefact.
 func Paths(ctx context.Context, name, a, b string, lim Limits) (*Finding, error) {
-	c := newRun(ctx, lim)
+	c := newRun(ctx, lim.of(regular(a)+regular(b)))
 	defer c.close()
 	f, err := c.paths(name, a, b)
 	if err != nil {
@@ -25,7 +25,7 @@ func Paths(ctx context.Context, name, a, b string, lim Limits) (*Finding, error)
 
 // Readers compares two byte sequences.
 func Readers(ctx context.Context, name string, a io.ReaderAt, sizeA int64, b io.ReaderAt, sizeB int64, lim Limits) (*Finding, error) {
-	c := newRun(ctx, lim)
+	c := newRun(ctx, lim.of(sizeA+sizeB))
 	defer c.close()
 	f, err := c.blobs(name, name, blob{a, sizeA}, blob{b, sizeB}, 0)
 	if err != nil {
@@ -62,6 +62,18 @@ func (c *run) paths(name, a, b string) (*Finding, error) {
 		return nil, fmt.Errorf("%s is neither a file nor a directory", a)
 	}
 	return c.files(name, name, a, b, 0)
+}
+
+// regular is the size of a file; of a directory so much that it sets no limit.
+func regular(path string) int64 {
+	i, err := stat(path)
+	switch {
+	case err != nil || i == nil:
+		return 0
+	case i.Mode().IsRegular():
+		return i.Size()
+	}
+	return 1 << 40
 }
 
 // stat follows a link that the caller named; nil means that there is nothing.

@@ -4,7 +4,7 @@ package compare
 // its default.
 type Limits struct {
 	Depth    int   // containers in containers; default 8
-	Expand   int64 // bytes decompressed or spooled, in all; default 32 GiB
+	Expand   int64 // bytes decompressed or spooled, in all; default 32 GiB, of two files as ratio says
 	Entries  int   // parts of one container; default 400000
 	Findings int   // parts reported of one container; default 20
 	Ranges   int   // ranges reported of one part; default 8
@@ -25,6 +25,22 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Ranges == 0 {
 		l.Ranges = 8
+	}
+	return l
+}
+
+// Two files may expand to ratio times their size by default, and always to
+// leastExpand: what compilers and archivers write is far below that, what is
+// made to fill a disk above.
+const (
+	ratio       = 100
+	leastExpand = 2 << 30
+)
+
+// of is the limits for two files of a size.
+func (l Limits) of(size int64) Limits {
+	if l.Expand == 0 {
+		l.Expand = min(l.withDefaults().Expand, max(leastExpand, size*ratio))
 	}
 	return l
 }

@@ -3,6 +3,8 @@ package compare
 import (
 	"archive/zip"
 	"bytes"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -58,6 +60,28 @@ func TestLimits(t *testing.T) {
 	if f := diffBytes(t, "f", tarOf(t, many...), tarOf(t, other...)); len(f.Parts) != 20 || f.More != 80 {
 		t.Errorf("%d parts and %d more", len(f.Parts), f.More)
 	}
+}
+
+// TestBomb: a file of 12 MB that holds 12 GB costs what 1 GB does, with the default limits.
+func TestBomb(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads 2 GB: left out of the short form")
+	}
+	member := gz(t, make([]byte, 16<<20), 9)
+	bomb := func(last string) string {
+		name := filepath.Join(t.TempDir(), "bomb.gz")
+		if err := os.WriteFile(name, append(bytes.Repeat(member, 750), gz(t, []byte(last), 9)...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	a, b := bomb("a"), bomb("b")
+	bounded(t, "a bomb", func() {
+		f, err := Paths(t.Context(), "f", a, b, Limits{})
+		if err != nil || f == nil || !strings.HasSuffix(f.Note, "more content than the limit allows") {
+			t.Errorf("%+v, %v", f, err)
+		}
+	})
 }
 
 // TestBrokenELF cuts and damages a program in many ways: each is compared, as

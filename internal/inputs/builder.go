@@ -102,9 +102,26 @@ func countCUDA(p *resolve.Project) int {
 
 // Env is what the builder tells build scripts about CUDA: nothing where it has
 // none, so that other plans stay what they are.
-func (set *Set) Env() map[string]string {
+func (set *Set) Env() map[string]string { return cudaEnv(set.Builder.Config.Config.Env) }
+
+// LockedEnv is what the builder of a lock would tell them, for whoever writes
+// down a build and composes nothing.
+func LockedEnv(p *resolve.Project) map[string]string {
+	var env []string
+	if c := p.Lock.CUDA; c != nil {
+		if c.HasToolkit() || c.Form == cuda.Image {
+			env = cuda.ToolkitEnv()
+		}
+		if c.HasClang() {
+			env = append(env, c.ClangEnv()...)
+		}
+	}
+	return cudaEnv(env)
+}
+
+func cudaEnv(list []string) map[string]string {
 	env := map[string]string{}
-	for _, kv := range set.Builder.Config.Config.Env {
+	for _, kv := range list {
 		if name, value, ok := strings.Cut(kv, "="); ok && cuda.IsEnv(name) && !slices.Contains([]string{"", "/"}, value) {
 			env[name] = value
 		}

@@ -102,9 +102,13 @@ func (r *Recipe) psSource(line func(string, ...any)) {
 	line("git init -q --bare \"$Work\\git\"; Check")
 	line("Set-Content \"$Work\\git\\info\\attributes\" '* -text -ident -filter -working-tree-encoding'")
 	line("git @git fetch -q --depth 1 $From %s; Check", s.Commit)
-	line("git @git checkout -q %s -- %s; Check", s.Commit, psQuote(cmp.Or(s.Prefix, ".")))
+	paths := psQuote(cmp.Or(s.Prefix, "."))
+	if s.Submodules && s.Prefix != "" {
+		paths = ".gitmodules " + paths
+	}
+	line("git @git checkout -q %s -- %s; Check", s.Commit, paths)
 	if s.Submodules {
-		line("git @git submodule --quiet update --init --recursive; Check")
+		line("git @git submodule --quiet update --init --recursive -- %s; Check", psQuote(cmp.Or(s.Prefix, ".")))
 		line("Get-ChildItem -Recurse -Force -Filter .git $src | Remove-Item -Recurse -Force")
 	}
 	if s.EpochOfCommit {

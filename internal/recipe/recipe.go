@@ -123,8 +123,7 @@ func newSource(s *source.Source) (Source, error) {
 		}
 		return Source{From: urls[0], Crate: s.Name + "-" + s.Version, Checksum: s.Checksum}, nil
 	}
-	from := Source{From: s.Repository, Commit: s.Commit, Prefix: s.Prefix, EpochOfCommit: s.EpochFrom == source.FromCommit, Tags: s.Tags}
-	_, from.Submodules = s.Tree.Get(".gitmodules")
+	from := Source{From: s.Repository, Commit: s.Commit, Prefix: s.Prefix, Submodules: s.Submodules, EpochOfCommit: s.EpochFrom == source.FromCommit, Tags: s.Tags}
 	if strings.ContainsAny(from.From+from.Prefix+strings.Join(from.Tags, ""), "\x00\n\r") {
 		return from, fmt.Errorf("%q can't stand in a script", from.From)
 	}

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,5 +162,48 @@ func checkPowerShell(t *testing.T, text string) {
 	}
 	if len(open) > 0 {
 		t.Fatalf("%q are not closed\n%s", open, text)
+	}
+}
+
+// TestSubmodules runs what a script does for the sources: the folder that is built
+// has its submodule's files, be the script's repository bare or for a build that asks git.
+func TestSubmodules(t *testing.T) {
+	dir := t.TempDir()
+	env := append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=protocol.file.allow", "GIT_CONFIG_VALUE_0=always",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
+	sh := func(script string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("sh", append([]string{"-euc", script, "sh"}, args...)...)
+		cmd.Dir, cmd.Env = dir, env
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	commit := sh(`
+git init -q dep; echo dep > dep/file; git -C dep add -A; git -C dep commit -qm dep
+git init -q super; mkdir super/rust; echo x > super/rust/x; echo y > super/y
+git -C super submodule --quiet add "$PWD/dep" rust/dep; git -C super add -A; git -C super commit -qm all
+git -C super rev-parse HEAD`)
+	for name, change := range map[string]func(r *Recipe){
+		"a folder":       func(r *Recipe) {},
+		"all":            func(r *Recipe) { r.Source.Prefix = "" },
+		"one that asks":  func(r *Recipe) { r.Plan.AsksGit = true },
+		"all, and asked": func(r *Recipe) { r.Source.Prefix, r.Plan.AsksGit = "", true },
+	} {
+		r := example("x86_64-unknown-linux-gnu")
+		r.Source.Commit, r.Source.From = commit, filepath.Join(dir, "super")
+		change(r)
+		var b strings.Builder
+		r.shellSource(func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) })
+		work := t.TempDir()
+		sh("work=$1 from=$2\n"+b.String(), work, r.Source.From)
+		if got, err := os.ReadFile(filepath.Join(work, "source", "rust", "dep", "file")); err != nil || string(got) != "dep\n" {
+			t.Errorf("%s: %q, %v\n%s", name, got, err, b.String())
+		}
+		if _, err := os.Stat(filepath.Join(work, "source", "rust", "dep", ".git")); err == nil {
+			t.Errorf("%s: the submodule has a .git", name)
+		}
 	}
 }

@@ -109,10 +109,14 @@ func (r *Recipe) shellSource(line func(string, ...any)) {
 		}
 		line(`at -c core.autocrlf=false checkout -q --detach $commit`)
 	} else {
-		line(`at -c core.autocrlf=false checkout -q $commit -- %s`, quoteIf(s.Prefix, "."))
+		paths := quoteIf(s.Prefix, ".")
+		if s.Submodules && s.Prefix != "" {
+			paths = ".gitmodules " + paths
+		}
+		line(`at -c core.autocrlf=false checkout -q $commit -- %s`, paths)
 	}
 	if s.Submodules {
-		line(`at submodule --quiet update --init --recursive`)
+		line(`at submodule --quiet update --init --recursive -- %s`, quoteIf(s.Prefix, "."))
 		line(`find "$work/source" -mindepth 2 -name .git -prune -exec rm -rf {} +`)
 	}
 	if s.EpochOfCommit {

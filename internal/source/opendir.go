@@ -192,7 +192,7 @@ func (s *Source) readHead(ctx context.Context, sp *spool.Spool, top, root string
 		return sub, nil
 	}
 	err = g.read(ctx, repo{top}, s.Commit, prefix, "", 0)
-	s.Large = g.files
+	s.Large, s.Submodules = g.files, g.modules > 0
 	return err
 }
 

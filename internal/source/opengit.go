@@ -37,7 +37,8 @@ func openGit(ctx context.Context, spec string, opt Options) (*Source, error) {
 	if opt.Resolver != nil {
 		g.URLs, g.Mirrors = opt.Resolver.Git(u), opt.Resolver.Git
 	}
-	if _, err := FetchGit(ctx, g); err != nil {
+	repos, err := FetchGit(ctx, g)
+	if err != nil {
 		return nil, err
 	}
 	tree, closer, err := GitTree(ctx, dir, commit)
@@ -46,8 +47,9 @@ func openGit(ctx context.Context, spec string, opt Options) (*Source, error) {
 	}
 	s := &Source{
 		Spec: "git+" + u + "#" + commit, Kind: KindGit, Commit: commit, Tree: tree, Repository: public(u), repo: repo{dir},
-		Name:    strings.TrimSuffix(path.Base(strings.TrimSuffix(u, "/")), ".git"),
-		closers: []io.Closer{closer},
+		Submodules: len(repos) > 1,
+		Name:       strings.TrimSuffix(path.Base(strings.TrimSuffix(u, "/")), ".git"),
+		closers:    []io.Closer{closer},
 	}
 	c, err := repo{dir}.commit(ctx, commit)
 	if err == nil {

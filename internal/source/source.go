@@ -36,6 +36,7 @@ type Source struct {
 	Dir        string      // the workspace's directory in Tree, "" = its root
 	Repository string      // where others may have Commit: a URL without credentials, or a path; "" for crates
 	Prefix     string      // Tree's root in the repository, "" = the repository's own
+	Submodules bool        // some of Tree is in submodules
 	Root       string      // directories only: where Tree's root is on this machine
 
 	repo     repo   // that has Commit

@@ -280,3 +280,45 @@ func TestMemo(t *testing.T) {
 		}
 	}
 }
+
+// Goroutines that put the same blobs, whole and as resumed downloads, while others open the
+// store and sweep it, lose nothing either.
+func TestGoroutinesShareAStore(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			s, err := Open(dir) // the first ones make it
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for i := range 50 {
+				text := fmt.Sprint("blob ", i)
+				d := digest.FromString(text)
+				switch g % 4 {
+				case 0:
+					_, err = s.PutBytes(ctx, []byte(text))
+				case 1:
+					_, err = Open(dir)
+				case 2:
+					err = errors.Join(s.Remember(ctx, "kind", d, []byte(text)), s.Tag(ctx, fmt.Sprint(g), ocispec.Descriptor{Digest: d, Size: int64(len(text))}))
+				default:
+					var w *Writer
+					if w, err = s.Resume(ctx, d); err != nil {
+						break
+					}
+					if _, err = io.WriteString(w, text[w.Len():]); err == nil && i%3 == 0 {
+						err = w.Suspend() // the next one goes on from there
+					} else if err == nil {
+						_, _, err = w.Commit(d, int64(len(text)))
+					}
+				}
+				if err != nil {
+					t.Errorf("%d of %d: %v", i, g, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

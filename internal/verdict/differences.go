@@ -23,7 +23,7 @@ func (p *page) differences(v *Verdict) {
 	}
 	if n > shown && !p.o.Verbose {
 		p.gap()
-		p.line("  and %d more; --verbose shows them", n-shown)
+		p.line("  and %d more; --json has them", n-shown)
 	}
 }
 

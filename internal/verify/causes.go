@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 
 	"github.com/craton-co/twice/internal/cargo"
@@ -37,6 +38,7 @@ func (r *Runner) causeContext(ctx context.Context, prep *Prepared, a, b *side, l
 		x.Compared, x.Differs = compared[lib], differs[lib]
 		switch {
 		case k.Local():
+			x.Bins = programs(prep, k.Name)
 			x.Source = func() (fs.FS, error) { return memberFS(prep, k.Name) }
 		case k.Registry():
 			x.Source = func() (fs.FS, error) {
@@ -99,6 +101,18 @@ func dependency(l *cargo.LockFile, line string) string {
 	return name + " " + version
 }
 
+// programs are the names of the programs of a package of the workspace.
+func programs(prep *Prepared, name string) (out []string) {
+	for _, m := range prep.Project.Workspace.Members {
+		if m.Name == name {
+			for _, b := range m.Bins {
+				out = append(out, b.Name)
+			}
+		}
+	}
+	return out
+}
+
 // memberFS are the files of a package of the workspace.
 func memberFS(prep *Prepared, name string) (fs.FS, error) {
 	for _, m := range prep.Project.Workspace.Members {
@@ -146,9 +160,14 @@ func (o *opened) crate(ctx context.Context, r *Runner, c cargo.Crate) (fs.FS, er
 // known describes a side.
 func (s *side) known() cause.Build {
 	x := s.settings
+	// Of an engine on another machine nothing is known; there no place has this number.
+	cpus := runtime.NumCPU()
+	if x.FewerCPUs {
+		cpus--
+	}
 	return cause.Build{
 		Path: x.Source, CargoHome: x.CargoHome, Home: x.Home, User: x.User, UID: x.UID, Host: x.HostName, TZ: x.TZ,
-		Locale: x.Lang + " " + x.LCAll, Umask: x.Umask, SearchPath: x.Path, Extra: x.Extra, Jobs: x.Jobs, Mtime: x.Mtime,
+		Locale: x.Lang + " " + x.LCAll, Umask: x.Umask, SearchPath: x.Path, Extra: x.Extra, Jobs: x.Jobs, CPUs: cpus, Mtime: x.Mtime,
 		Start: s.start, End: s.start.Add(s.took),
 	}
 }

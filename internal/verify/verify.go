@@ -163,7 +163,7 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 	pl := &plan.Plan{
 		Name: cmp.Or(p.Config.Name, b.Name), Dir: p.Source.Dir, Epoch: p.Source.Epoch, Platform: "linux/amd64", Triple: b.Target, Profile: b.Profile,
 		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),
-		Rlibs: b.CompareRlibs(), Env: environment(in, b), CFlags: p.CFlags(),
+		Rlibs: b.CompareRlibs(), Env: environment(p, in, b), CFlags: p.CFlags(),
 		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
 		GitRepos: in.GitRepos, AsksGit: p.Config.Git, SplitDebug: b.SplitDebug,
 		RustSrc: slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
@@ -208,8 +208,12 @@ func gitSources(p *resolve.Project, in *inputs.Set) []plan.GitSource {
 }
 
 // environment is what the builder says of CUDA, and what the build sets itself.
-func environment(in *inputs.Set, b config.Build) map[string]string {
+// A builder that is not composed says what its lock does.
+func environment(p *resolve.Project, in *inputs.Set, b config.Build) map[string]string {
 	env := in.Env()
+	if in.Builder.Desc.Digest == "" {
+		env = inputs.LockedEnv(p)
+	}
 	if len(env) == 0 {
 		return b.Env
 	}

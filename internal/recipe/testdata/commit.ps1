@@ -22,8 +22,8 @@ $git = @('-C', $src, "--git-dir=$Work\git", "--work-tree=$src", '-c', 'core.auto
 git init -q --bare "$Work\git"; Check
 Set-Content "$Work\git\info\attributes" '* -text -ident -filter -working-tree-encoding'
 git @git fetch -q --depth 1 $From 0123456789012345678901234567890123456789; Check
-git @git checkout -q 0123456789012345678901234567890123456789 -- 'rust'; Check
-git @git submodule --quiet update --init --recursive; Check
+git @git checkout -q 0123456789012345678901234567890123456789 -- .gitmodules 'rust'; Check
+git @git submodule --quiet update --init --recursive -- 'rust'; Check
 Get-ChildItem -Recurse -Force -Filter .git $src | Remove-Item -Recurse -Force
 $epoch = git @git log -1 --format=%ct 0123456789012345678901234567890123456789; Check
 $src = Join-Path $src 'rust'

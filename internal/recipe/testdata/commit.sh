@@ -33,8 +33,8 @@ git init -q --bare "$git"
 echo '* -text -ident -filter -working-tree-encoding' > "$git/info/attributes"
 at() { git -C "$work/source" --git-dir="$git" --work-tree="$work/source" "$@"; }
 at fetch -q --depth 1 --no-tags "$from" $commit
-at -c core.autocrlf=false checkout -q $commit -- 'rust'
-at submodule --quiet update --init --recursive
+at -c core.autocrlf=false checkout -q $commit -- .gitmodules 'rust'
+at submodule --quiet update --init --recursive -- 'rust'
 find "$work/source" -mindepth 2 -name .git -prune -exec rm -rf {} +
 epoch=$(at log -1 --format=%ct $commit)
 

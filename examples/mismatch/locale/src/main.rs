@@ -1,3 +1,3 @@
 fn main() {
-    println!("{}", env!("EMBEDDED"));
+    println!("locale={}", env!("EMBEDDED"));
 }

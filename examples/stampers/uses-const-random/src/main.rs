@@ -1,0 +1,3 @@
+fn main() {
+    println!("{}", const_random::const_random!(u128));
+}

@@ -1,0 +1,3 @@
+fn main() -> std::io::Result<()> {
+    static_files::resource_dir("./files").build()
+}

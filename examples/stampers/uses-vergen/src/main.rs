@@ -1,0 +1,3 @@
+fn main() {
+    println!("{} {}", env!("VERGEN_BUILD_TIMESTAMP"), env!("VERGEN_SYSINFO_USER"));
+}
