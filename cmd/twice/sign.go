@@ -17,7 +17,7 @@ type signFlags struct {
 	key, sshKey   string
 	keyless, none bool
 	fulcio, rekor string
-	root          configFile
+	root, config  configFile
 }
 
 func (s *signFlags) add(cmd *cobra.Command) {
@@ -28,6 +28,7 @@ func (s *signFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&s.none, "no-sign", false, "sign nothing")
 	f.StringVar(&s.fulcio, "fulcio", address.Fulcio, "the certificate authority of --keyless")
 	f.StringVar(&s.rekor, "rekor", address.Rekor, "the transparency log of --keyless")
+	f.Var(&s.config, "signing-config", "the signing_config.json of a Sigstore instance, in the place of --fulcio and --rekor")
 	f.Var(&s.root, "trusted-root", "the trusted_root.json of another Sigstore instance than the public one")
 	cmd.MarkFlagsMutuallyExclusive("key", "ssh-key", "keyless", "no-sign")
 }
@@ -49,6 +50,11 @@ func (s *signFlags) signer(ctx context.Context) (sign.Signer, error) {
 		return nil, err
 	}
 	in := sign.Instance{Fulcio: s.fulcio, Rekor: s.rekor, TrustedRoot: s.root.data}
+	if s.config.data != nil {
+		if in, err = sign.ParseInstance(s.config.data, s.root.data); err != nil {
+			return nil, err
+		}
+	}
 	if in.TrustedRoot == nil {
 		in.TrustedRoot = vouch.SigstoreRoot
 	}

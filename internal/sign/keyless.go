@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
 	"github.com/craton-co/twice/internal/fault"
@@ -17,7 +19,44 @@ import (
 // Instance is a Sigstore instance that signs.
 type Instance struct {
 	Fulcio, Rekor string // base URLs
+	RekorVersion  uint32 // of its API: 1 (also 0), or 2, which tells no time
+	Timestamp     string // URL of an authority that does (RFC 3161); "": Rekor's time
 	TrustedRoot   []byte // its trusted_root.json: what it says is checked at once
+}
+
+// ParseInstance reads a Sigstore instance's signing_config.json: the newest of
+// its services that are valid now.
+func ParseInstance(signingConfig, trustedRoot []byte) (Instance, error) {
+	in := Instance{TrustedRoot: trustedRoot}
+	err := func() error {
+		c, err := root.NewSigningConfigFromJSON(signingConfig)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		fulcio, err := root.SelectService(c.FulcioCertificateAuthorityURLs(), sign.FulcioAPIVersions, now)
+		if err != nil {
+			return fmt.Errorf("its certificate authority: %w", err)
+		}
+		rekor, err := root.SelectService(c.RekorLogURLs(), sign.RekorAPIVersions, now)
+		if err != nil {
+			return fmt.Errorf("its transparency log: %w", err)
+		}
+		in.Fulcio, in.Rekor, in.RekorVersion = fulcio.URL, rekor.URL, rekor.MajorAPIVersion
+		if len(c.TimestampAuthorityURLs()) == 0 && in.RekorVersion == 1 {
+			return nil
+		}
+		tsa, err := root.SelectService(c.TimestampAuthorityURLs(), sign.TimestampAuthorityAPIVersions, now)
+		if err != nil {
+			return fmt.Errorf("its timestamp authority: %w", err)
+		}
+		in.Timestamp = tsa.URL
+		return nil
+	}()
+	if err != nil {
+		return in, fault.Hint(fmt.Errorf("parsing the signing config: %w", err), "give a signing_config.json, as `cosign signing-config create` writes it")
+	}
+	return in, nil
 }
 
 // Keyless is a signer as whom an identity token names.
@@ -65,12 +104,18 @@ func (k *keyless) sign(ctx context.Context, statement []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := sign.Bundle(&sign.DSSEData{Data: statement, PayloadType: trust.PayloadType}, pair, sign.BundleOptions{
+	opt := sign.BundleOptions{
 		Context:                    ctx,
 		CertificateProvider:        sign.NewFulcio(&sign.FulcioOptions{BaseURL: k.in.Fulcio, Retries: 2, Transport: bound{ctx, http.DefaultTransport}}),
 		CertificateProviderOptions: &sign.CertificateProviderOptions{IDToken: k.token},
-		TransparencyLogs:           []sign.Transparency{sign.NewRekor(&sign.RekorOptions{BaseURL: k.in.Rekor, Retries: 2})},
-	})
+		TransparencyLogs:           []sign.Transparency{sign.NewRekor(&sign.RekorOptions{BaseURL: k.in.Rekor, Retries: 2, Version: k.in.RekorVersion})},
+	}
+	if k.in.Timestamp != "" {
+		opt.TimestampAuthorities = []*sign.TimestampAuthority{sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{
+			URL: k.in.Timestamp, Retries: 2, Transport: bound{ctx, http.DefaultTransport},
+		})}
+	}
+	b, err := sign.Bundle(&sign.DSSEData{Data: statement, PayloadType: trust.PayloadType}, pair, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@
 // # Keyless
 //
 // A Sigstore instance: its certificate authority (Fulcio) certifies a key that is
-// made for one signature and forgotten, its transparency log (Rekor) says when.
+// made for one signature and forgotten, its transparency log (Rekor) says when,
+// or a timestamp authority does (Rekor's second version tells no time).
 // Both hear the identity, and publish it. The identity token is, in this order,
 // SIGSTORE_ID_TOKEN (GitLab's id_tokens), or what GitHub hands out to a job with
 // permission id-token: write.

@@ -523,3 +523,34 @@ func TestTokens(t *testing.T) {
 		}
 	}
 }
+
+func TestSigningConfig(t *testing.T) {
+	const when = `"validFor":{"start":"2020-01-01T00:00:00Z"}`
+	services := func(name string, list ...string) string {
+		var out []string
+		for _, s := range list {
+			url, version, _ := strings.Cut(s, " ")
+			out = append(out, fmt.Sprintf(`{"url":%q,"majorApiVersion":%s,%s,"operator":"x"}`, url, version, when))
+		}
+		return fmt.Sprintf(`,%q:[%s]`, name, strings.Join(out, ","))
+	}
+	config := func(parts ...string) []byte {
+		return []byte(`{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{"selector":"ANY"},"tsaConfig":{"selector":"ANY"}` + strings.Join(parts, "") + `}`)
+	}
+	ca, log1, log2, tsa := services("caUrls", "https://ca.test 1"), services("rekorTlogUrls", "https://log.test 1"), services("rekorTlogUrls", "https://log.test 1", "https://new.test 2"), services("tsaUrls", "https://time.test/api 1")
+	for want, c := range map[string][]byte{
+		"https://ca.test https://log.test 1 ":                      config(ca, log1),
+		"https://ca.test https://log.test 1 https://time.test/api": config(ca, log1, tsa),
+		"https://ca.test https://new.test 2 https://time.test/api": config(ca, log2, tsa),
+	} {
+		in, err := ParseInstance(c, []byte("root"))
+		if got := fmt.Sprint(in.Fulcio, " ", in.Rekor, " ", in.RekorVersion, " ", in.Timestamp); err != nil || got != want || string(in.TrustedRoot) != "root" {
+			t.Errorf("%s, want %s, %v", got, want, err)
+		}
+	}
+	for want, c := range map[string][]byte{"certificate authority": config(log1), "transparency log": config(ca), "timestamp authority": config(ca, log2), "parsing": []byte("{}")} {
+		if _, err := ParseInstance(c, nil); err == nil || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
