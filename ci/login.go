@@ -14,12 +14,13 @@ import (
 // call has, as a bundle; nil without logins, or where nothing needs one.
 func (r *run) private(ctx context.Context, p *resolve.Project) (*dagger.Directory, error) {
 	m := r.twice
-	what := inputs.NewPrivate(p, m.SSH != nil || m.GitCredentials != nil, m.DockerConfig != nil)
+	what := inputs.NewPrivate(p, m.SSH != nil || m.GitCredentials != nil, m.DockerConfig != nil, m.CargoCredentials != nil)
 	if what.Empty() {
 		return nil, nil
 	}
 	d, err := dag.TwiceInputs().Private(dagger.TwiceInputsPrivateOpts{
 		CargoLock: what.CargoLock, Bases: what.Bases, Mirrors: m.Mirrors,
+		Crates: what.Crates, Registries: what.Registries, CargoCredentials: m.CargoCredentials,
 		Agent: m.SSH, KnownHosts: m.KnownHosts, GitCredentials: m.GitCredentials, DockerConfig: m.DockerConfig,
 	}).Sync(ctx)
 	if err != nil {

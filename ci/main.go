@@ -44,6 +44,8 @@ type Twice struct {
 	GitCredentials *dagger.Secret
 	// +private
 	DockerConfig *dagger.Secret
+	// +private
+	CargoCredentials *dagger.Secret
 }
 
 func New(
@@ -93,6 +95,9 @@ func New(
 	// Logins for base images, and for publish: a config.json of Docker's
 	// +optional
 	dockerConfig *dagger.Secret,
+	// Tokens of registries other than crates.io: a credentials.toml of cargo's
+	// +optional
+	cargoCredentials *dagger.Secret,
 ) (*Twice, error) {
 	if source == nil {
 		// What cargo leaves behind at the usual places is big, and tracked by
@@ -114,7 +119,7 @@ func New(
 	}
 	return &Twice{
 		Source: source, Path: path, Config: config, Profile: profile, Builds: builds, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors,
-		SSH: ssh, KnownHosts: knownHosts, GitCredentials: gitCredentials, DockerConfig: dockerConfig,
+		SSH: ssh, KnownHosts: knownHosts, GitCredentials: gitCredentials, DockerConfig: dockerConfig, CargoCredentials: cargoCredentials,
 	}, nil
 }
 

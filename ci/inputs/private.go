@@ -42,8 +42,18 @@ func (*TwiceInputs) Private(
 	// Mirrors, KIND=URL each
 	// +optional
 	mirrors []string,
+	// The text of Cargo.lock, for its crates of registries other than crates.io
+	// +optional
+	crates string,
+	// What those registries are called, NAME=INDEX each
+	// +optional
+	registries []string,
+	// Their tokens: a credentials.toml of cargo's
+	// +optional
+	cargoCredentials *dagger.Secret,
 ) (*dagger.Directory, error) {
-	out, err := private(ctx, inputs.Private{CargoLock: cargoLock, Bases: bases}, overSSH{agent: agent, hosts: knownHosts}, gitCredentials, dockerConfig, mirrors)
+	what := inputs.Private{CargoLock: cargoLock, Bases: bases, Crates: crates, Registries: registries}
+	out, err := private(ctx, what, overSSH{agent: agent, hosts: knownHosts}, gitCredentials, dockerConfig, cargoCredentials, mirrors)
 	if err != nil {
 		return nil, lastline.Error(err)
 	}
@@ -51,13 +61,13 @@ func (*TwiceInputs) Private(
 }
 
 // private returns the bundle's place below the module's working directory.
-func private(ctx context.Context, what inputs.Private, ssh overSSH, git, docker *dagger.Secret, mirrors []string) (out string, err error) {
+func private(ctx context.Context, what inputs.Private, ssh overSSH, git, docker, tokens *dagger.Secret, mirrors []string) (out string, err error) {
 	var l credential.Logins
 	for _, s := range []struct {
 		from *dagger.Secret
 		to   *string
 		name string
-	}{{git, &l.Git, "git credentials"}, {docker, &l.Docker, "Docker configuration"}} {
+	}{{git, &l.Git, "git credentials"}, {docker, &l.Docker, "Docker configuration"}, {tokens, &l.Cargo, "cargo credentials"}} {
 		if s.from == nil {
 			continue
 		}

@@ -257,7 +257,7 @@ func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, sides [
 		return none, err
 	}
 	var b *builder
-	r := &verify.Runner{Tools: tools, Progress: p, Scratch: scratch, Release: evidence.Release, Engine: func(ctx context.Context) (verify.Builder, error) {
+	r := &verify.Runner{Tools: tools, Progress: p, Scratch: scratch, Ready: sayDisk(p), Release: evidence.Release, Engine: func(ctx context.Context) (verify.Builder, error) {
 		if b != nil {
 			return b, nil
 		}

@@ -33,8 +33,7 @@ func (r *Resolver) HTTPClient() *http.Client {
 		DisableCompression:    true,
 	}
 	t.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
-	r.logins.base = t
-	return &http.Client{Transport: &r.logins}
+	return &http.Client{Transport: &loginTransport{t, &r.logins}}
 }
 
 // proxy is the environment's, else cargo's.

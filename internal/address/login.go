@@ -27,8 +27,6 @@ func (e *LoginError) Unwrap() error { return e.err }
 // to this machine's loopback, and nowhere else; a redirect's target gets its
 // own or none.
 type logins struct {
-	base http.RoundTripper
-
 	mu    sync.Mutex
 	rules []*rule
 	netrc map[string]netrcLogin // by host
@@ -90,14 +88,20 @@ func (l *logins) tokenFor(address string) *token {
 	return best.token
 }
 
+// loginTransport adds logins to what it hands on.
+type loginTransport struct {
+	base   http.RoundTripper
+	logins *logins
+}
+
 // RoundTrip implements http.RoundTripper.
-func (l *logins) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !private(req.URL) || req.URL.User != nil {
+func (l *loginTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !private(req.URL) || req.URL.User != nil || req.Header.Get("Authorization") != "" {
 		return l.base.RoundTrip(req)
 	}
-	t := l.tokenFor(req.URL.String())
+	t := l.logins.tokenFor(req.URL.String())
 	if t == nil {
-		if n, ok := l.netrc[req.URL.Hostname()]; ok {
+		if n, ok := l.logins.netrc[req.URL.Hostname()]; ok {
 			req = req.Clone(req.Context())
 			req.SetBasicAuth(n.login, n.password)
 		}

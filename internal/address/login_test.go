@@ -163,11 +163,11 @@ func TestWhereLoginsGo(t *testing.T) {
 		{"https://x:y@mirror.test/x", ""},
 	} {
 		rec := &recorder{status: 200}
-		l := &logins{base: rec, netrc: parseNetrc("machine mirror.test login u password p\n")}
+		l := &logins{netrc: parseNetrc("machine mirror.test login u password p\n")}
 		for _, p := range []string{"https://crates.test/index/", "http://crates.test/index/", "http://plain.test/index/", "http://127.0.0.1:9/index/"} {
 			l.authorize(p, &token{ask: ask, eager: true})
 		}
-		resp, err := (&http.Client{Transport: l, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get(c.url)
+		resp, err := (&http.Client{Transport: &loginTransport{rec, l}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get(c.url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,12 +176,22 @@ func TestWhereLoginsGo(t *testing.T) {
 			t.Errorf("%s: sent %q, want %q", c.url, got, c.want)
 		}
 	}
+	// What has a login already keeps it: container registries have their own.
+	own := &recorder{status: 200}
+	req, err := http.NewRequest(http.MethodGet, "https://mirror.test/v2/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer own")
+	if _, err := (&loginTransport{own, &logins{netrc: parseNetrc("machine mirror.test login u password p\n")}}).RoundTrip(req); err != nil || own.asked[0] != "https://mirror.test/v2/ Bearer own" {
+		t.Errorf("%v, %v", own.asked, err)
+	}
 	// A redirect's target gets nothing.
 	rec := &recorder{status: 302}
-	l := &logins{base: rec}
+	l := &logins{}
 	l.authorize("https://crates.test/", &token{ask: ask, eager: true})
 	n := 0
-	client := &http.Client{Transport: l, CheckRedirect: func(*http.Request, []*http.Request) error {
+	client := &http.Client{Transport: &loginTransport{rec, l}, CheckRedirect: func(*http.Request, []*http.Request) error {
 		if n++; n > 1 {
 			return http.ErrUseLastResponse
 		}

@@ -11,6 +11,9 @@
 // Empty lines, and lines that begin with #, are left out. A login goes to its
 // own protocol and host only.
 //
+// Cargo's is a credentials.toml, as cargo login writes it: the tokens of its
+// registries are lent by way of CARGO_REGISTRIES_<NAME>_TOKEN.
+//
 // The texts are written to files that this user alone may read (mode 0600 in a
 // folder of 0700), in memory where the machine has /dev/shm, and are gone when
 // they are given back. No error holds a part of them.
@@ -20,11 +23,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2"
 
 	"github.com/craton-co/twice/internal/fault"
 )
@@ -33,6 +39,7 @@ import (
 type Logins struct {
 	Docker string // a config.json
 	Git    string // lines of a git-credentials file
+	Cargo  string // a credentials.toml
 }
 
 // Lend gives the logins to what this process does next, by way of
@@ -44,6 +51,10 @@ func (l Logins) Lend() (back func() error, err error) {
 		return nil, err
 	}
 	git, err := gitLines(l.Git)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := cargoTokens(l.Cargo)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +70,9 @@ func (l Logins) Lend() (back func() error, err error) {
 		err = errors.Join(err, r.write("git-credentials", git),
 			r.write("gitconfig", []byte(fmt.Sprintf(gitConfig, filepath.Join(dir, "git-credentials")))),
 			r.setenv("GIT_CONFIG_GLOBAL", filepath.Join(dir, "gitconfig")))
+	}
+	for _, name := range slices.Sorted(maps.Keys(tokens)) {
+		err = errors.Join(err, r.setenv(name, tokens[name]))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("writing credentials: %w", err), r.back())
@@ -184,4 +198,30 @@ func gitLines(text string) ([]byte, error) {
 		return nil, nil
 	}
 	return []byte(strings.Join(lines, "\n") + "\n"), nil
+}
+
+// cargoTokens are the variables of a credentials.toml's registries.
+func cargoTokens(text string) (map[string]string, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var given struct {
+		Registries map[string]struct {
+			Token string `toml:"token"`
+		} `toml:"registries"`
+	}
+	const hint = `it must be as cargo login writes it: [registries.NAME] token = "…"`
+	if err := toml.Unmarshal([]byte(text), &given); err != nil { // the decoder's words may quote the text
+		return nil, fault.Hint(errors.New("the cargo credentials are not what cargo login writes"), hint)
+	}
+	out := map[string]string{}
+	for name, r := range given.Registries {
+		if r.Token != "" {
+			out["CARGO_REGISTRIES_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_TOKEN"] = r.Token
+		}
+	}
+	if len(out) == 0 {
+		return nil, fault.Hint(errors.New("the cargo credentials have no registry's token"), hint)
+	}
+	return out, nil
 }

@@ -209,3 +209,21 @@ func TestNone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Tokens of registries are lent as cargo's variables, and taken back.
+func TestCargo(t *testing.T) {
+	t.Setenv("CARGO_REGISTRIES_MY_COMPANY_TOKEN", "before")
+	back := lend(t, Logins{Cargo: "[registries.my-company]\ntoken = \"right-word\"\n[registry]\ntoken = \"of crates.io\"\n"})
+	if got := os.Getenv("CARGO_REGISTRIES_MY_COMPANY_TOKEN"); got != "right-word" {
+		t.Errorf("%q", got)
+	}
+	if err := back(); err != nil || os.Getenv("CARGO_REGISTRIES_MY_COMPANY_TOKEN") != "before" {
+		t.Errorf("%v, %q", err, os.Getenv("CARGO_REGISTRIES_MY_COMPANY_TOKEN"))
+	}
+	for _, text := range []string{"token = right-word", "[registry]\ntoken = \"right-word\"\n"} {
+		_, err := Logins{Cargo: text}.Lend()
+		if err == nil || strings.Contains(err.Error(), "right-word") || !strings.Contains(fault.HintOf(err), "cargo login") {
+			t.Errorf("%v (%s)", err, fault.HintOf(err))
+		}
+	}
+}

@@ -50,11 +50,7 @@ type Set struct {
 // fetched when its layer is made. Wheels have no address yet: see
 // resolve.LocateWheels.
 func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
-	var items []fetch.Item
-	for _, c := range p.Crates() {
-		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1,
-			Digest: digest.NewDigestFromEncoded(digest.SHA256, c.Checksum), URLs: tools.Resolver.CrateOf(c.Source, p.Indexes[c.Source], c.Name, c.Version, c.Checksum)})
-	}
+	items := crateItems(tools, p)
 	if pin := p.Lock.Toolchain.Pin; pin.Tree == "" {
 		items = append(items, resolve.ToolchainItems(tools, pin)...)
 	}
@@ -78,6 +74,16 @@ func Items(tools resolve.Tools, p *resolve.Project) ([]fetch.Item, error) {
 		items = append(items, resolve.CUDAItems(tools, c.Pin)...)
 	}
 	return items, nil
+}
+
+// crateItems are the crates of registries.
+func crateItems(tools resolve.Tools, p *resolve.Project) []fetch.Item {
+	var items []fetch.Item
+	for _, c := range p.Crates() {
+		items = append(items, fetch.Item{Kind: "crate", Name: c.Name + " " + c.Version, Size: -1,
+			Digest: digest.NewDigestFromEncoded(digest.SHA256, c.Checksum), URLs: tools.Resolver.CrateOf(c.Source, p.Indexes[c.Source], c.Name, c.Version, c.Checksum)})
+	}
+	return items
 }
 
 // Fetch brings the items that the store lacks.

@@ -32,6 +32,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/opencontainers/go-digest"
 )
 
 // fresh are tools with nothing fetched yet.
@@ -41,7 +42,12 @@ func fresh(t *testing.T, offline bool) resolve.Tools {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := address.New(address.Mirrors{}, func(string) string { return "" })
+	r, err := address.New(address.Mirrors{}, func(name string) string {
+		if strings.HasPrefix(name, "CARGO_REGISTRIES_") { // what credential.Logins lends
+			return os.Getenv(name)
+		}
+		return ""
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +143,7 @@ func TestPrivate(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	ref, host := privateBase(t)
 	cargoLock, repo, commit := gitDependency(t)
-	v := NewPrivate(project(t, cargoLock, ref, "runtime-cc", ref), true, true)
+	v := NewPrivate(project(t, cargoLock, ref, "runtime-cc", ref), true, true, false)
 	if d := cmp.Diff(Private{CargoLock: cargoLock, Bases: []string{ref}}, v); d != "" {
 		t.Error(d)
 	}
@@ -221,12 +227,68 @@ func TestNothingPrivate(t *testing.T) {
 	cargoLock, _, _ := gitDependency(t)
 	ref := "registry.test/a@sha256:" + strings.Repeat("0", 64)
 	for name, v := range map[string]Private{
-		"no login at all":   NewPrivate(project(t, cargoLock, ref), false, false),
-		"no git dependency": NewPrivate(project(t, "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n", ref), true, false),
-		"no base by digest": NewPrivate(project(t, cargoLock, "runtime-cc"), false, true),
+		"no login at all":   NewPrivate(project(t, cargoLock, ref), false, false, true),
+		"no git dependency": NewPrivate(project(t, "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n", ref), true, false, false),
+		"no base by digest": NewPrivate(project(t, cargoLock, "runtime-cc"), false, true, false),
 	} {
 		if !v.Empty() {
 			t.Errorf("%s: %+v", name, v)
 		}
+	}
+}
+
+// Crates of a registry that wants a token are fetched with the one that was
+// lent, and are in the bundle; nothing else of the lock is.
+func TestPrivateCrates(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("CARGO_HOME", t.TempDir())
+	const crate = "what the crate is"
+	var host string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Authorization") != "right-word":
+			http.Error(w, "", http.StatusUnauthorized)
+		case r.URL.Path == "/index/config.json":
+			fmt.Fprintf(w, `{"dl":"%s/dl","auth-required":true}`, host)
+		case r.URL.Path == "/dl/dep/1.0.0/download":
+			io.WriteString(w, crate)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer srv.Close()
+	host = srv.URL
+	index := "sparse+" + host + "/index/"
+	sum := digest.FromString(crate)
+	text := fmt.Sprintf("version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"dep\",\n \"other\",\n]\n\n"+
+		"[[package]]\nname = \"dep\"\nversion = \"1.0.0\"\nsource = %q\nchecksum = %q\n\n"+
+		"[[package]]\nname = \"other\"\nversion = \"1.0.0\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = %q\n", index, sum.Encoded(), strings.Repeat("0", 64))
+	p := project(t, text)
+	p.Workspace = &cargo.Workspace{Config: cargo.Config{Registries: map[string]string{"company": index}}}
+	v := NewPrivate(p, true, true, true)
+	if d := cmp.Diff(Private{Crates: text, Registries: []string{"company=" + index}}, v); d != "" {
+		t.Error(d)
+	}
+	dir := filepath.Join(t.TempDir(), "private")
+	err := v.Write(t.Context(), fresh(t, false), dir)
+	if err == nil || !strings.Contains(err.Error(), "wants a login") || !strings.Contains(fault.HintOf(err), "CARGO_REGISTRIES_COMPANY_TOKEN") {
+		t.Fatalf("without a token: %v (%s)", err, fault.HintOf(err))
+	}
+	back, err := credential.Logins{Cargo: "[registries.company]\ntoken = \"right-word\"\n"}.Lend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(v.Write(t.Context(), fresh(t, false), dir), back()); err != nil {
+		t.Fatal(err)
+	}
+	tools := fresh(t, true)
+	if err := ReadBundle(t.Context(), tools, dir); err != nil {
+		t.Fatal(err)
+	}
+	if !tools.Store.Has(sum) {
+		t.Error("the crate is not in the bundle")
+	}
+	if strings.Contains(indexOf(t, dir), "right-word") {
+		t.Error("the token is in the bundle")
 	}
 }

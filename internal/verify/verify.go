@@ -85,6 +85,8 @@ type Runner struct {
 	Inputs func(ctx context.Context, p *resolve.Project) (*inputs.Set, error)
 	// Release writes what goes with kept artefacts into their directory. Nil: nothing.
 	Release func(ctx context.Context, r *Runner, engine Builder, prep *Prepared, made []artefact.Artefact, dir string) error
+	// Ready hears of what is about to be built, so many times. Nil: nobody does.
+	Ready func(prep *Prepared, builds int)
 	// Scratch is where outputs are kept while a run lasts.
 	Scratch string
 }
@@ -280,6 +282,9 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 			return stored, nil
 		}
 	}
+	if stored == nil && r.Ready != nil {
+		r.Ready(prep, 2)
+	}
 	engine, err := r.Engine(ctx)
 	if err != nil {
 		return nil, err
@@ -363,6 +368,9 @@ func (r *Runner) Build(ctx context.Context, opt Options) ([]artefact.Artefact, e
 		return nil, err
 	}
 	defer cleanup()
+	if r.Ready != nil {
+		r.Ready(prep, 1)
+	}
 	engine, err := r.Engine(ctx)
 	if err != nil {
 		return nil, err
