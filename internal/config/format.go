@@ -58,6 +58,11 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   sums    = true                # SHA256SUMS of all archives and binaries, as an artefact
   third-party-licences = true   # the licence texts of the crates that are linked in, in archives and images
 
+  [check]                       # what twice check asks cargo-deny: no part of any build
+  # cargo-deny's .crate by hash: Twice builds it; a commit of deny.toml's db-urls, or of RustSec's database
+  cargo-deny  = { version = "0.20.2", sha256 = "e528dfcbe739af7ce37a77d3d6df1b29dd6887b1c701d888820c0f16b864f737" }
+  advisory-db = { commit = "0123456789abcdef0123456789abcdef01234567" }
+
   [profile.local]               # other inputs, used with --profile local
   base      = "runtime-cc"      # of every image that isn't made from scratch
   toolchain = { channel = "1.95.0", components = ["rustfmt"] }
