@@ -6,6 +6,17 @@
 // image. Layers are streamed, and checked against their digests as they are
 // sent.
 //
+// With its evidence ([Complete]) an image goes by its digest; then what is
+// attached to it, as package referrer has it: SBOMs, the statement and the verdict
+// as they are, and in signed bundles the statement, a record of the run, SLSA's
+// verification summary, and cosign's signature of the image; the tag last. So a
+// push that is cut off leaves no tag that points at an image without its evidence
+// either. What is there is not sent again; where a signature is another each
+// time, the signer's own is looked for among those that are there.
+//
+// What verify -o left in a folder can be published later ([Folder]), if all of it
+// still is what the verdict and the statement say.
+//
 // How a registry is reached is package registry's.
 package publish
 
