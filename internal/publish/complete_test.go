@@ -47,13 +47,19 @@ import (
 func released(t *testing.T) (*store.Store, image.Image, Evidence) {
 	t.Helper()
 	st, img := small(t)
+	return st, img, evidenceOf(t, img.Desc, verdict.Image)
+}
+
+// evidenceOf is the evidence of a release with that image or index.
+func evidenceOf(t *testing.T, img ocispec.Descriptor, kind verdict.Kind) Evidence {
+	t.Helper()
 	bin := digest.FromString("the program")
 	v := &verdict.Verdict{
-		Reached: time.Unix(1700000100, 0), Twice: "v1.2.3", Engine: "none", Image: img.Desc.Digest,
+		Reached: time.Unix(1700000100, 0), Twice: "v1.2.3", Engine: "none", Image: img.Digest,
 		Subject: verdict.Subject{Spec: ".", Name: "tool", Version: "1.2.3"},
 		Artefacts: []verdict.Artefact{
 			{Name: "bin/tool", Kind: verdict.Bin, SizeA: 11, SizeB: 11, A: bin, B: bin, Same: true},
-			{Name: "image", Kind: verdict.Image, SizeA: 9, SizeB: 9, A: img.Desc.Digest, B: img.Desc.Digest, Same: true},
+			{Name: "image", Kind: kind, SizeA: 9, SizeB: 9, A: img.Digest, B: img.Digest, Same: true},
 		},
 		Builds: []verdict.Build{{Side: "A", Start: time.Unix(1700000000, 0)}, {Side: "B", Start: time.Unix(1700000001, 0)}},
 	}
@@ -61,7 +67,7 @@ func released(t *testing.T) (*store.Store, image.Image, Evidence) {
 	bom := evidence.Document{Name: "tool-cdx-v1.2.3.json", Data: []byte(`{"bomFormat":"CycloneDX"}`)}
 	s := &provenance.Statement{
 		Type: provenance.StatementType, PredicateType: provenance.SLSA,
-		Subject: []provenance.Resource{{Name: "bin/tool", Digest: provenance.Sum(bin)}, {Name: "image", Digest: provenance.Sum(img.Desc.Digest)}},
+		Subject: []provenance.Resource{{Name: "bin/tool", Digest: provenance.Sum(bin)}, {Name: "image", Digest: provenance.Sum(img.Digest)}},
 		Predicate: provenance.Predicate{
 			BuildDefinition: provenance.BuildDefinition{BuildType: provenance.BuildType, ExternalParameters: provenance.External{Config: &config.File{Name: "tool"}}},
 			RunDetails: provenance.RunDetails{Builder: provenance.Builder{ID: provenance.BuilderID}, Byproducts: []provenance.Resource{
@@ -73,7 +79,17 @@ func released(t *testing.T) (*store.Store, image.Image, Evidence) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return st, img, Evidence{Set: evidence.Set{SBOMs: []evidence.Document{bom}, Statement: evidence.Document{Name: "tool-provenance-v1.2.3.json", Data: text}}, Verdict: v}
+	return Evidence{Set: evidence.Set{SBOMs: []evidence.Document{bom}, Statement: evidence.Document{Name: "tool-provenance-v1.2.3.json", Data: text}}, Verdict: v}
+}
+
+// send publishes an image or index, which nobody signs, and returns its name.
+func send(t *testing.T, st *store.Store, img ocispec.Descriptor, kind verdict.Kind, to Address, opt Options) (string, error) {
+	t.Helper()
+	done, err := Complete(t.Context(), st, []Push{{img.Digest, kind, to}}, evidenceOf(t, img, kind), How{}, opt)
+	if err != nil {
+		return "", err
+	}
+	return done.Images[0].Name, nil
 }
 
 // keyed is a signer with a new key.
@@ -260,11 +276,7 @@ func TestCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	indexed := e
-	v := *e.Verdict
-	v.Artefacts = []verdict.Artefact{e.Verdict.Artefacts[0], {Name: "image", Kind: verdict.Index, A: index.Digest, B: index.Digest, Same: true}}
-	indexed.Verdict = &v
-	indexed.Statement.Data = bytes.ReplaceAll(e.Statement.Data, []byte(amd64.Desc.Digest.Encoded()), []byte(index.Digest.Encoded()))
+	indexed := evidenceOf(t, index, verdict.Index)
 	signer := keyed(t)
 	for what, e := range map[string]Evidence{"image": e, "index": indexed} {
 		t.Run(what, func(t *testing.T) {
@@ -333,7 +345,7 @@ func TestTagOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Image(t.Context(), st, other, to, Options{}); err != nil {
+	if _, err := send(t, st, other.Desc, verdict.Image, to, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	pushes, err := Pushes(e.Verdict, to, "")

@@ -6,32 +6,11 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/craton-co/twice/internal/image"
-	"github.com/craton-co/twice/internal/registry"
 )
-
-// Index pushes an index with its images and returns its name by digest. The
-// images go first, the index with the tag last.
-func Index(ctx context.Context, blobs image.Blobs, desc ocispec.Descriptor, to Address, opt Options) (string, error) {
-	r, err := registry.Open(to.tag.Context(), opt)
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	source, err := newPushedIndex(ctx, blobs, desc.Digest)
-	if err != nil {
-		return "", fmt.Errorf("pushing to %s: %w", to, err)
-	}
-	if err := remote.WriteIndex(to.tag, source, r.Remote(ctx)...); err != nil {
-		return "", explain(r, to, err)
-	}
-	return to.tag.Context().Digest(desc.Digest.String()).String(), nil
-}
 
 // pushedIndex is an index of the store as go-containerregistry wants it.
 type pushedIndex struct {

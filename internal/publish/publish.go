@@ -26,14 +26,12 @@ import (
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/craton-co/twice/internal/fault"
-	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/registry"
 )
 
-// Options of Image.
+// Options say who pushes and where.
 type Options = registry.Options
 
 // Address is a place that an image can be pushed to.
@@ -65,7 +63,7 @@ func ParseAddress(s string) (Address, error) {
 	return Address{t}, nil
 }
 
-// Check finds out whether Image could push, before the work that leads there.
+// Check finds out whether something could be pushed, before the work that leads there.
 func Check(ctx context.Context, to Address, opt Options) error {
 	r, err := registry.Open(to.tag.Context(), opt)
 	if err != nil {
@@ -77,21 +75,4 @@ func Check(ctx context.Context, to Address, opt Options) error {
 
 func explain(r *registry.Repository, to Address, err error) error {
 	return r.Explain("pushing to "+to.String(), err)
-}
-
-// Image pushes img and returns its name by digest, name@sha256:…
-func Image(ctx context.Context, blobs image.Blobs, img image.Image, to Address, opt Options) (string, error) {
-	r, err := registry.Open(to.tag.Context(), opt)
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	source, err := newPushed(blobs, img)
-	if err != nil {
-		return "", fmt.Errorf("pushing to %s: %w", to, err)
-	}
-	if err := remote.Write(to.tag, source, r.Remote(ctx)...); err != nil {
-		return "", explain(r, to, err)
-	}
-	return to.tag.Context().Digest(img.Desc.Digest.String()).String(), nil
 }

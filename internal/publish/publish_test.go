@@ -24,6 +24,7 @@ import (
 	"github.com/craton-co/twice/internal/layer"
 	twiceregistry "github.com/craton-co/twice/internal/registry"
 	"github.com/craton-co/twice/internal/store"
+	"github.com/craton-co/twice/internal/verdict"
 )
 
 // server is a registry on the loopback interface that says what was asked of
@@ -80,7 +81,7 @@ func TestPushedIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Index(t.Context(), st, desc, parse(t, s.host+"/team/tool:1.2.3"), Options{})
+	got, err := send(t, st, desc, verdict.Index, parse(t, s.host+"/team/tool:1.2.3"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestPushedBytesAreTheStores(t *testing.T) {
 	if err := Check(t.Context(), to, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Image(t.Context(), st, img, to, Options{})
+	got, err := send(t, st, img.Desc, verdict.Image, to, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func TestLogin(t *testing.T) {
 	if err := Check(t.Context(), to, good); err != nil {
 		t.Error(err)
 	}
-	if _, err := Image(t.Context(), st, img, to, good); err != nil {
+	if _, err := send(t, st, img.Desc, verdict.Image, to, good); err != nil {
 		t.Error(err)
 	}
 	for _, c := range []struct {
@@ -199,7 +200,7 @@ func TestLogin(t *testing.T) {
 		{Options{}, "it wants a login"},
 		{Options{Username: "bob", Password: "wrong-word"}, "password of user bob"},
 	} {
-		_, err := Image(t.Context(), st, img, to, c.opt)
+		_, err := send(t, st, img.Desc, verdict.Image, to, c.opt)
 		for _, err := range []error{err, Check(t.Context(), to, c.opt)} {
 			if err == nil || !strings.Contains(err.Error(), "401") || !strings.Contains(fault.HintOf(err), c.hint) {
 				t.Errorf("error %v, hint %q", err, fault.HintOf(err))
@@ -225,7 +226,7 @@ func TestDockersLogin(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "config.json"), fmt.Appendf(nil, `{"auths":{%q:{"username":"bob","password":%q}}}`, s.host, c.password), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Image(t.Context(), st, img, to, Options{Docker: true})
+		_, err := send(t, st, img.Desc, verdict.Image, to, Options{Docker: true})
 		for _, err := range []error{err, Check(t.Context(), to, Options{Docker: true})} {
 			if (err == nil) != (c.hint == "") || !strings.Contains(fault.HintOf(err), c.hint) {
 				t.Errorf("error %v, hint %q", err, fault.HintOf(err))
@@ -287,7 +288,7 @@ func TestRefusals(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 		return true
 	}
-	if _, err := Image(t.Context(), st, img, to, Options{}); err == nil || !strings.Contains(fault.HintOf(err), "team/tool") {
+	if _, err := send(t, st, img.Desc, verdict.Image, to, Options{}); err == nil || !strings.Contains(fault.HintOf(err), "team/tool") {
 		t.Errorf("error %v, hint %q", err, fault.HintOf(err))
 	}
 	nobody := parse(t, "127.0.0.1:1/team/tool:1")
@@ -303,7 +304,7 @@ func TestRegistryElsewhere(t *testing.T) {
 	s := newServer(t)
 	st, img := small(t)
 	opt := Options{At: s.host}
-	got, err := Image(t.Context(), st, img, parse(t, "localhost:1/team/tool:1"), opt)
+	got, err := send(t, st, img.Desc, verdict.Image, parse(t, "localhost:1/team/tool:1"), opt)
 	if err != nil || !strings.HasPrefix(got, "localhost:1/team/tool@sha256:") {
 		t.Errorf("%s, %v", got, err)
 	}
@@ -344,7 +345,7 @@ func TestDamagedLayer(t *testing.T) {
 	if err := errors.Join(os.Chmod(file, 0o644), os.WriteFile(file, data, 0o444)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Image(t.Context(), st, img, parse(t, s.host+"/team/tool:1"), Options{}); err == nil || !strings.Contains(err.Error(), "corrupted") {
+	if _, err := send(t, st, img.Desc, verdict.Image, parse(t, s.host+"/team/tool:1"), Options{}); err == nil || !strings.Contains(err.Error(), "corrupted") {
 		t.Errorf("a damaged layer: %v", err)
 	}
 	ref, err := name.ParseReference(s.host + "/team/tool:1")

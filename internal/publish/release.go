@@ -1,20 +1,16 @@
 package publish
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/craton-co/twice/internal/fault"
-	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/resolve"
-	"github.com/craton-co/twice/internal/store"
 	"github.com/craton-co/twice/internal/verdict"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Allow refuses what must not be published whatever the verdict will be: files
@@ -92,37 +88,4 @@ func Pushes(v *verdict.Verdict, to Address, only string) ([]Push, error) {
 		return nil, fault.Hintf(fmt.Errorf("nothing is published: the project has no image %q", only), "there are: %s", strings.Join(names, ", "))
 	}
 	return out, nil
-}
-
-// All pushes the images of a reproducible verdict, as Pushes says, and returns
-// their names by digest, one a line.
-func All(ctx context.Context, st *store.Store, v *verdict.Verdict, to Address, only string, opt Options) (string, error) {
-	pushes, err := Pushes(v, to, only)
-	if err != nil {
-		return "", err
-	}
-	var names []string
-	for _, p := range pushes {
-		size, err := st.Size(p.Digest)
-		if err != nil {
-			return "", err
-		}
-		n, err := one(ctx, st, p, size, opt)
-		if err != nil {
-			return "", err
-		}
-		names = append(names, n)
-	}
-	return strings.Join(names, "\n"), nil
-}
-
-func one(ctx context.Context, st *store.Store, p Push, size int64, opt Options) (string, error) {
-	if p.Kind == verdict.Index {
-		return Index(ctx, st, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: p.Digest, Size: size}, p.To, opt)
-	}
-	img, err := image.Load(ctx, st, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: p.Digest, Size: size})
-	if err != nil {
-		return "", err
-	}
-	return Image(ctx, st, img, p.To, opt)
 }
