@@ -151,7 +151,7 @@ func TestGitLabJobs(t *testing.T) {
 }
 
 func TestShellScripts(t *testing.T) {
-	for _, name := range []string{"../docs/ci/verify.sh", "../docs/ci/command/verify.sh", "../docs/ci/pins/pins.sh", "../scripts/twice", "../scripts/test", "../scripts/bench", "../.ci/run"} {
+	for _, name := range []string{"../docs/ci/verify.sh", "../docs/ci/command/verify.sh", "../docs/ci/pins/pins.sh", "../scripts/twice", "../scripts/test", "../scripts/bench", "../scripts/real", "../.ci/run"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -59,6 +59,13 @@ func List(ctx context.Context, dir string) ([]Part, error) {
 		if err != nil {
 			return nil, fmt.Errorf("measuring the cache: %w", err)
 		}
+		// What an engine unpacks has times of its own.
+		if mark := map[string]string{"engine": "lock", "engine-root": ".twice-root"}[name]; mark != "" {
+			p.Used = time.Time{}
+			if info, err := os.Stat(filepath.Join(dir, name, mark)); err == nil {
+				p.Used = info.ModTime()
+			}
+		}
 		out = append(out, p)
 	}
 	entries, err := os.ReadDir(dir)
@@ -217,9 +224,9 @@ func inventory(st *store.Store, dir string, all []Part) (things, left []thing, e
 			}
 		case "engine":
 			if info, err := os.Stat(filepath.Join(dir, "engine", "buildkit")); err == nil {
-				used := info.ModTime()
-				if lock, err := os.Stat(filepath.Join(dir, "engine", "lock")); err == nil {
-					used = lock.ModTime()
+				used := p.Used
+				if used.IsZero() {
+					used = info.ModTime()
 				}
 				things = append(things, thing{"engine", []string{filepath.Join(dir, "engine", "buildkit")}, p.Size, used})
 			}

@@ -60,6 +60,11 @@ func TestClear(t *testing.T) {
 	write(t, filepath.Join(dir, "engine/lock"), 4, 48*time.Hour)
 	write(t, filepath.Join(dir, "git/objects/pack"), mib, 24*time.Hour)
 	write(t, filepath.Join(dir, "scratch/run-1/out"), mib, time.Minute)
+	write(t, filepath.Join(dir, "engine/buildkit/snapshot"), 1, -100*24*time.Hour) // of tomorrow, as a build may write
+	list, err := List(ctx, dir)
+	if err != nil || list[2].Name != "engine" || time.Since(list[2].Used) < 47*time.Hour || list[2].Files != 3 {
+		t.Errorf("%+v, %v", list, err)
+	}
 	if !st.Has(looked) { // that is a use
 		t.Fatal("blob missing")
 	}
