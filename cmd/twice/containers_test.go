@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/craton-co/twice/internal/engine"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -116,22 +117,17 @@ func buildStock(ts *testscript.TestScript, program, to string) {
 	}
 }
 
-// copy-volume gives the container that podman will run what one of docker's has in
-// its volume, which saves importing it again.
+// copy-volume PROGRAM gives the container that docker or podman will run what the
+// engine inside has imported, which saves importing it again: the layout is one.
 func cmdCopyVolume(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: copy-volume")
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: copy-volume PROGRAM")
 	}
-	volumes, err := filepath.Glob(ts.MkAbs("docker/volumes/twice-buildkit-*"))
-	ts.Check(err)
-	if len(volumes) != 1 {
-		ts.Fatalf("docker has the volumes %q", volumes)
+	volume := engine.Container{Program: args[0], Image: ts.Getenv("BUILDKIT")}.Name()
+	if out, err := exec.Command(ts.MkAbs(filepath.Join("bin", args[0])), "volume", "create", volume).CombinedOutput(); err != nil {
+		ts.Fatalf("%s volume create: %v\n%s", args[0], err, out)
 	}
-	volume := filepath.Base(volumes[0])
-	if out, err := exec.Command(ts.MkAbs("bin/podman"), "volume", "create", volume).CombinedOutput(); err != nil {
-		ts.Fatalf("podman volume create: %v\n%s", err, out)
-	}
-	to := filepath.Join(ts.MkAbs("podman/volumes"), volume, "_data")
+	to := filepath.Join(ts.MkAbs(args[0]), "volumes", volume, "_data")
 	ts.Check(os.Remove(to))
-	copyState(ts, filepath.Join(volumes[0], "_data"), to)
+	copyState(ts, filepath.Join(ts.Getenv("TWICE_CACHE"), "engine", "buildkit"), to)
 }

@@ -44,6 +44,7 @@ cd "$root"
 mkdir -p script proc dev sys run tmp
 mount -t proc none proc; mount --rbind /dev dev; mount --rbind /sys sys; mount -t tmpfs none run
 mount --bind "$work" script
+mount --move . / # for who joins this namespace, as docker exec does
 exec chroot . /bin/sh -c 'cd /script && exec "$@"' sh "$@"
 `
 

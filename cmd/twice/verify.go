@@ -161,6 +161,10 @@ verdict. The exit status says which of six things it is:
 A mismatch is explained as twice bisect does, by building again, if that takes
 less than a minute; --explain does it always, --explain=never not at all.
 
+Which engine builds is found by itself. --engine names another one; given several
+times A is built on the first, B on the second, and a further side on each further
+one. All are compared, and a mismatch says who said what.
+
 A verdict that was reached before, for the same inputs and settings, is printed
 again without building; --fresh builds.`,
 		Example: "  twice verify crate:ripgrep@15.1.0",

@@ -129,13 +129,18 @@ func (c Container) contained(ctx context.Context) (bool, string) {
 	return true, fmt.Sprintf("its container: %d processes, %.1f GiB of memory", pids, float64(memory)/(1<<30))
 }
 
-// await connects as soon as BuildKit answers in the container.
+// await connects as soon as BuildKit answers in the container. A connection that
+// is made before would fail only after its timeout.
 func (c Container) await(ctx context.Context) (Engine, error) {
 	deadline := time.Now().Add(containerStart)
 	for {
-		e, err := Dial(ctx, c.Program+"-container://"+c.Name(), TLS{})
+		_, err := c.run(ctx, "exec", c.Name(), "buildctl", "debug", "workers")
 		if err == nil {
-			return e, nil
+			e, err := Dial(ctx, c.Program+"-container://"+c.Name(), TLS{})
+			if err != nil {
+				err = errors.New(err.Error()) // its hint is for containers of other people
+			}
+			return e, err
 		}
 		running, rerr := c.run(ctx, "container", "inspect", "--format", "{{.State.Running}}", c.Name())
 		if rerr == nil && running != "true" {
@@ -147,7 +152,7 @@ func (c Container) await(ctx context.Context) (Engine, error) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
