@@ -36,7 +36,7 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 	root.SetVersionTemplate("twice {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.BoolVar(&g.offline, "offline", false, "fetch nothing: an input that the store lacks is an error")
-	f.StringVar(&g.bundle, "bundle", "", "take inputs from this bundle first, a file or a directory; see twice bundle")
+	f.StringVar(&g.bundle, "bundle", "", "take inputs from this bundle first, a file, a directory or oci://…; see twice bundle")
 	f.BoolVar(&g.noMirror, "no-mirror", false, "fetch from upstream addresses only")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print the result and nothing else")
 	f.BoolVar(&g.json, "json", false, "print the result as JSON")
@@ -67,6 +67,7 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 		newAudit(&g),
 	)
 	root.AddCommand(newBisect(&g))
+	root.AddCommand(newRebuild(&g), newProvenance(&g))
 	return root
 }
 

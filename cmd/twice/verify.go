@@ -104,6 +104,17 @@ func (v *verifyFlags) run(cmd *cobra.Command, g *global, opt verify.Options) err
 		return r.Verify(cmd.Context(), opt)
 	})
 	if reached == nil {
+		// Before a run starts it takes what a bundle has.
+		if bad := opt.IncidentOf(err); bad != nil {
+			reached, err = bad, nil
+		}
+	}
+	return v.give(cmd, g, reached, err)
+}
+
+// give reports and prints what was reached, and sets the exit status.
+func (v *verifyFlags) give(cmd *cobra.Command, g *global, reached *verdict.Verdict, err error) error {
+	if reached == nil {
 		return err
 	}
 	if werr := v.report.write(reached); werr != nil {

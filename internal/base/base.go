@@ -188,7 +188,7 @@ func (m *Remote) document(ctx context.Context, st *store.Store, desc ocispec.Des
 		return desc, nil, err
 	}
 	if desc.Size < 0 {
-		desc.MediaType, desc.Size = mediaType(b), int64(len(b))
+		desc.MediaType, desc.Size = image.MediaType(b), int64(len(b))
 	}
 	return desc, b, nil
 }

@@ -62,7 +62,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:` + strings.Repeat("0a", 32) + `","size":3,"platform":{"os":"linux","architecture":"amd64"}}]}`))
 	f.Add([]byte(`{"schemaVersion":2,"config":{},"layers":[]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if image.IsIndex(mediaType(b)) {
+		if image.IsIndex(image.MediaType(b)) {
 			if ix, err := image.ParseIndex(b); err == nil {
 				if d, err := choose(ix, amd64); err == nil && (d.Platform == nil || !fits(*d.Platform, amd64)) {
 					t.Errorf("chose %+v", d)

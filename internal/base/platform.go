@@ -1,7 +1,6 @@
 package base
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -59,21 +58,4 @@ func fits(have, want ocispec.Platform) bool {
 
 func platform(p ocispec.Platform) string {
 	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
-}
-
-// mediaType returns what a document says it is, else what its fields make it.
-// Other readers check that it is nothing else besides.
-func mediaType(b []byte) string {
-	var doc struct {
-		MediaType string          `json:"mediaType"`
-		Manifests json.RawMessage `json:"manifests"`
-	}
-	_ = json.Unmarshal(b, &doc) // its reader says what is wrong with it
-	switch {
-	case doc.MediaType != "":
-		return doc.MediaType
-	case doc.Manifests != nil:
-		return ocispec.MediaTypeImageIndex
-	}
-	return ocispec.MediaTypeImageManifest
 }

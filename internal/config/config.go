@@ -10,6 +10,9 @@
 //	git   = true                  # build scripts get git and a repository of this one commit and its tags
 //	whole-repository = true       # the build gets all of the repository, not just the workspace's folder
 //
+//	[source]
+//	repository = "https://git.example.org/team/tool"  # where others find the commit; default: Cargo.toml's
+//
 //	[toolchain]
 //	channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages
 //	components = ["rustfmt"]      # beside rustc, cargo and rust-std
@@ -35,6 +38,7 @@
 //	profile  = "release"
 //	rlibs    = true               # compare every .rlib too
 //	split-debug = true            # debug information in files and archives of its own
+//	provenance = true             # the build sees TWICE_PROVENANCE, for its programs to print
 //	env      = { NAME = "value", VERSION = "{tag}" } # what the build may see beside the fixed environment;
 //	                              # {tag}, {version}, {commit} and {epoch} stand for the source's
 //
@@ -99,6 +103,7 @@ type File struct {
 	// WholeRepository takes all of the repository where the workspace is one of its folders.
 	WholeRepository bool `toml:"whole-repository,omitempty" json:"whole_repository,omitempty"`
 
+	Source    *Source   `toml:"source,omitempty" json:"source,omitempty"`
 	Toolchain Toolchain `toml:"toolchain,omitempty" json:"toolchain"`
 	Builder   Builder   `toml:"builder,omitempty" json:"builder"`
 	CUDA      *CUDA     `toml:"cuda,omitempty" json:"cuda,omitempty"`
@@ -147,6 +152,15 @@ type AdvisoryDB struct {
 	Commit string `toml:"commit"` // 40 hex
 }
 
+// IsRepository tells whether a repository's URL may stand in a statement.
+func IsRepository(url string) bool { return repositoryRE.MatchString(url) }
+
+// Source is what a statement says of where the sources are.
+type Source struct {
+	// Repository is the URL of the git repository, for everybody.
+	Repository string `toml:"repository,omitempty" json:"repository,omitempty"`
+}
+
 // Toolchain is what rust-toolchain.toml says, or what overrides it.
 type Toolchain struct {
 	Channel    string   `toml:"channel,omitempty" json:"channel,omitempty"`
@@ -184,6 +198,9 @@ type Build struct {
 	// SplitDebug takes debug information out of binaries, into files beside them.
 	SplitDebug bool              `toml:"split-debug,omitempty" json:"split_debug,omitempty"`
 	Env        map[string]string `toml:"env,omitempty" json:"env,omitempty"`
+	// Provenance has the build see what it is made from, to put it into its programs:
+	// see package provenance, Embedded.
+	Provenance bool `toml:"provenance,omitempty" json:"provenance,omitempty"`
 }
 
 // NoDefaultFeatures reports whether cargo gets --no-default-features.

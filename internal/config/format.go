@@ -14,6 +14,9 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   git   = true                  # build scripts get git and a repository of this one commit and its tags
   whole-repository = true       # the build gets all of the repository, not just the workspace's folder
 
+  [source]
+  repository = "https://git.example.org/team/tool"  # where others find the commit; default: Cargo.toml's
+
   [toolchain]
   channel    = "1.95.0"         # default: rust-toolchain.toml, then Twice's own pin; "debian": the builder's own packages
   components = ["rustfmt"]      # beside rustc, cargo and rust-std
@@ -38,6 +41,7 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   profile  = "release"
   rlibs    = true               # compare every .rlib too
   split-debug = true            # debug information in files and archives of its own
+  provenance = true             # the build sees TWICE_PROVENANCE, for its programs to print
   env      = { NAME = "value", VERSION = "{tag}" } # what the build sees beside the fixed environment;
                                 # {tag}, {version}, {commit} and {epoch} stand for the source's
 

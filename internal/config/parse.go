@@ -31,6 +31,9 @@ var (
 	crateVersionRE = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,32}$`)
 
 	debianRE = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+
+	// Without a password or a query.
+	repositoryRE = regexp.MustCompile(`^(https|ssh|git)://([A-Za-z0-9_-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._~+-]+)+/?$`)
 )
 
 // Parse decodes a twice.toml. Names are checked, defaults are not filled in.
@@ -80,6 +83,9 @@ func (f *File) check(data []byte) error {
 		if !commitRE.MatchString(c.AdvisoryDB.Commit) {
 			return fault.Hint(bad("advisory-db", "advisory-db must have a commit of 40 hexadecimal digits"), "`git ls-remote https://github.com/RustSec/advisory-db HEAD` has today's")
 		}
+	}
+	if f.Source != nil && f.Source.Repository != "" && !IsRepository(f.Source.Repository) {
+		return bad(f.Source.Repository, "repository %q is not a URL for everybody: https://HOST/PATH, or ssh:// or git://", f.Source.Repository)
 	}
 	if err := f.Builder.check(bad); err != nil {
 		return err

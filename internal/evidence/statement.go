@@ -52,9 +52,14 @@ func Statement(prep *verify.Prepared, made []artefact.Artefact, docs []Document)
 }
 
 func sourceOf(p *resolve.Project) provenance.Source {
-	s := provenance.Source{Commit: p.Source.Commit, Dir: p.Source.Dir, Version: p.Version(), Dirty: p.Source.Dirty}
+	s := provenance.Source{Commit: p.Source.Commit, Prefix: p.Source.Prefix, Dir: p.Source.Dir, Version: p.Version(), Dirty: p.Source.Dirty}
 	if p.Source.Kind == source.KindCrate {
 		s.Crate, s.SHA256 = p.Source.Name+"@"+p.Source.Version, p.Source.Checksum
+	} else {
+		s.Repository = p.Repository()
+	}
+	if p.SeesTags() {
+		s.Tags = p.Source.Tags
 	}
 	if p.Source.Kind == source.KindArchive {
 		s.Archive, s.SHA256 = true, p.Source.Checksum
@@ -66,7 +71,12 @@ func internal(prep *verify.Prepared) provenance.Internal {
 	p := prep.Project
 	in := provenance.Internal{Epoch: p.Source.Epoch, EpochFrom: p.Source.EpochFrom, Platform: prep.Plans[0].Platform, Rustc: p.Lock.Toolchain.Rustc}
 	for i, pl := range prep.Plans {
-		in.Plans = append(in.Plans, provenance.Plan{Build: p.Config.Builds[i].Name, Digest: pl.Digest()})
+		b := p.Config.Builds[i]
+		embedded, err := verify.Embedded(p, b)
+		if err != nil { // the plan has it, so there was none
+			panic(err)
+		}
+		in.Plans = append(in.Plans, provenance.Plan{Build: b.Name, Digest: pl.Digest(), Embedded: embedded})
 	}
 	return in
 }
@@ -79,7 +89,11 @@ func dependencies(prep *verify.Prepared) []provenance.Resource {
 		{Name: lock.Name, Digest: provenance.Sum(p.Lock.Digest())},
 	}
 	if c := p.Source.Commit; c != "" {
-		list = append(list, provenance.Resource{Name: "commit", Digest: map[string]string{"gitCommit": c}})
+		r := provenance.Resource{Name: "commit", Digest: map[string]string{"gitCommit": c}}
+		if at := p.Repository(); at != "" && p.Source.Kind != source.KindCrate {
+			r.URI = "git+" + at + "@" + c
+		}
+		list = append(list, r)
 	}
 	for name, im := range allImages(prep.Inputs) {
 		list = append(list, provenance.Resource{Name: "image/" + name, Digest: provenance.Sum(im), MediaType: "application/vnd.oci.image.manifest.v1+json"})

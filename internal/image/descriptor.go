@@ -1,6 +1,7 @@
 package image
 
 import (
+	"encoding/json"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -61,4 +62,21 @@ func ociType(mediaType string) string {
 		return ocispec.MediaTypeImageLayerZstd
 	}
 	return mediaType
+}
+
+// MediaType returns what a document says it is, else what its fields make it.
+// Other readers check that it is nothing else besides.
+func MediaType(b []byte) string {
+	var doc struct {
+		MediaType string          `json:"mediaType"`
+		Manifests json.RawMessage `json:"manifests"`
+	}
+	_ = json.Unmarshal(b, &doc) // its reader says what is wrong with it
+	switch {
+	case doc.MediaType != "":
+		return doc.MediaType
+	case doc.Manifests != nil:
+		return ocispec.MediaTypeImageIndex
+	}
+	return ocispec.MediaTypeImageManifest
 }

@@ -35,13 +35,15 @@ const (
 	FileType = "application/vnd.twice.input.v1"
 
 	annotationToolchain = "io.github.craton-co.twice.toolchain" // an image: the toolchain with this tree digest
+	annotationSource    = "io.github.craton-co.twice.source"    // an image: the repository with the source's commit, its value
 	annotationCrate     = "io.github.craton-co.twice.crate"     // of the artifact: the source, "ripgrep 15.1.0 <sha256>"
 )
 
 // WriteBundle writes everything from outside that a project's build takes as an
 // OCI layout: to a directory, or with a name that ends in .tar to an archive of
 // it. index.json lists an artifact with the files, one image with the
-// toolchain (its tarballs are among the files if the lock has no tree), one with the git repositories, and base images by digest. Nothing
+// toolchain (its tarballs are among the files if the lock has no tree), one with the git repositories, one
+// with the commit that is built, and base images by digest. Nothing
 // in it is trusted by who reads it: see ReadBundle. The store must have all
 // that ComposeLocked needs.
 func WriteBundle(ctx context.Context, tools resolve.Tools, p *resolve.Project, to string) (digest.Digest, error) {
@@ -102,6 +104,12 @@ func bundle(ctx context.Context, tools resolve.Tools, p *resolve.Project) ([]oci
 		}
 		set.Git.Desc.Annotations = map[string]string{annotationGit: string(repos)}
 		roots = append(roots, set.Git.Desc)
+	}
+	if own, err := sourceCommit(ctx, tools, p); err != nil {
+		return nil, err
+	} else if own.Desc.Digest != "" {
+		own.Desc.Annotations = map[string]string{annotationSource: p.Source.Commit}
+		roots = append(roots, own.Desc)
 	}
 	refs := p.Bases()
 	slices.Sort(refs)
@@ -234,8 +242,17 @@ func readBundle(ctx context.Context, tools resolve.Tools, from string) error {
 		if tools.Store.Has(d) {
 			return nil
 		}
-		_, _, err := tools.Store.Put(ctx, r, d, size)
-		return err
+		if _, _, err := tools.Store.Put(ctx, r, d, size); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	if ref, remote := strings.CutPrefix(from, RegistryScheme); remote {
+		var err error
+		if index, err = pullBundle(ctx, tools, ref); err != nil {
+			return err
+		}
+		return takeBundle(ctx, tools, index)
 	}
 	if err := eachFile(ctx, from, take); err != nil {
 		return err
@@ -246,6 +263,11 @@ func readBundle(ctx context.Context, tools resolve.Tools, from string) error {
 	if index == nil {
 		return errors.New("it has no index.json")
 	}
+	return takeBundle(ctx, tools, index)
+}
+
+// takeBundle makes what an index names, and the store has, known.
+func takeBundle(ctx context.Context, tools resolve.Tools, index []byte) error {
 	ix, err := image.ParseIndex(index)
 	if err != nil {
 		return err
@@ -258,7 +280,7 @@ func readBundle(ctx context.Context, tools resolve.Tools, from string) error {
 			err = claimCrate(ctx, tools, d)
 		case d.Annotations[annotationToolchain] != "":
 			err = resolve.RememberToolchain(ctx, tools, digest.Digest(d.Annotations[annotationToolchain]), d)
-		case d.Annotations[annotationGit] != "":
+		case d.Annotations[annotationGit] != "", d.Annotations[annotationSource] != "":
 			err = unpackGit(ctx, tools, d)
 		}
 		if err != nil {

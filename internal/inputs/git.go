@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -73,6 +75,40 @@ func pack(ctx context.Context, tools resolve.Tools, repos []*repository) (image.
 		return image.Image{}, nil, fmt.Errorf("composing the git layer: %w", err)
 	}
 	return img, list, nil
+}
+
+// sourceCommit is an image with the repository that the project's commit is in, and
+// its submodules', cut down to that commit. There is none of a published crate, which
+// is among the files, nor of files that no commit holds.
+func sourceCommit(ctx context.Context, tools resolve.Tools, p *resolve.Project) (image.Image, error) {
+	s := p.Source
+	if s == nil || s.Commit == "" || s.Dirty || s.Kind != source.KindDirectory && s.Kind != source.KindGit {
+		return image.Image{}, nil
+	}
+	opt := source.GitOptions{URL: s.Repository, URLs: []string{s.Repository}, Commit: s.Commit, Dir: resolve.GitCache(tools),
+		Mirrors: tools.Resolver.Git, Offline: tools.Fetcher.Offline, Bring: tools.BringGit}
+	if s.Kind == source.KindDirectory {
+		top, err := source.Worktree(ctx, s.Root)
+		if err != nil {
+			return image.Image{}, err
+		}
+		opt.URLs = []string{(&url.URL{Scheme: "file", Path: filepath.ToSlash(top)}).String()}
+		opt.Offline = false // it is here
+		if source.CheckGitURL(opt.URL) != nil {
+			opt.URL = opt.URLs[0]
+		}
+	}
+	got, err := source.FetchGit(ctx, opt)
+	if err != nil {
+		return image.Image{}, fmt.Errorf("bundling the source's commit: %w", err)
+	}
+	// The folders' names must not tell whose clone it was.
+	repos := []*repository{{url: "source", refs: []source.GitRef{{Commit: s.Commit}}}}
+	for i, sub := range got[1:] {
+		repos = append(repos, &repository{url: fmt.Sprintf("submodule-%d", i+1), refs: []source.GitRef{{Commit: sub.Commit}}})
+	}
+	img, _, err := pack(ctx, tools, repos)
+	return img, err
 }
 
 // repository is one URL with every commit that is wanted from it.

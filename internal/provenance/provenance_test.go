@@ -29,7 +29,7 @@ func example() *Statement {
 					Source: Source{Commit: strings.Repeat("ab", 20), Version: "0.1.0"},
 					Config: &config.File{Name: "app", Builds: []config.Build{{Name: "app", Target: "x86_64-unknown-linux-gnu", Profile: "release"}}},
 				},
-				InternalParameters:   Internal{Epoch: 1763769600, EpochFrom: "time of the commit", Platform: "linux/amd64", Plans: []Plan{{"app", digest.FromString("plan")}}},
+				InternalParameters:   Internal{Epoch: 1763769600, EpochFrom: "time of the commit", Platform: "linux/amd64", Plans: []Plan{{Build: "app", Digest: digest.FromString("plan")}}},
 				ResolvedDependencies: []Resource{{Name: "commit", Digest: map[string]string{"gitCommit": strings.Repeat("ab", 20)}}, {Name: "Cargo.lock", Digest: Sum(digest.FromString("lock"))}},
 			},
 			RunDetails: RunDetails{Builder: Builder{ID: BuilderID}, Byproducts: []Resource{{Name: "twice.lock", Digest: Sum(digest.FromBytes(lock)), Content: lock}}},

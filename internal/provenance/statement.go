@@ -95,9 +95,16 @@ type Source struct {
 	Archive bool   `json:"archive,omitempty"` // a tar archive, which SHA256 names
 	SHA256  string `json:"sha256,omitempty"`
 	Commit  string `json:"commit,omitempty"`
-	Dir     string `json:"dir,omitempty"` // of the workspace in the repository
-	Version string `json:"version,omitempty"`
-	Dirty   bool   `json:"dirty,omitempty"` // the files were not the commit's
+	// Repository is where the project says that its commits are: an identity,
+	// and never the clone or the mirror that one builder had. See [Repository] of
+	// package resolve.
+	Repository string `json:"repository,omitempty"`
+	Prefix     string `json:"prefix,omitempty"` // the folder of the repository that was taken; empty for all of it
+	Dir        string `json:"dir,omitempty"`    // of the workspace, below that
+	Version    string `json:"version,omitempty"`
+	// Tags are those of the commit, where the build can see them: no commit says which it has.
+	Tags  []string `json:"tags,omitempty"`
+	Dirty bool     `json:"dirty,omitempty"` // the files were not the commit's
 }
 
 // Internal is what follows from that.
@@ -113,6 +120,9 @@ type Internal struct {
 type Plan struct {
 	Build  string        `json:"build"`
 	Digest digest.Digest `json:"digest"`
+	// Embedded is what the programs of the build say of themselves, where twice.toml
+	// asks for that.
+	Embedded *Embedded `json:"embedded,omitempty"`
 }
 
 // RunDetails has what SLSA requires, and what a build leaves beside its outputs.
@@ -142,8 +152,8 @@ func Sum(d digest.Digest) map[string]string {
 	return map[string]string{d.Algorithm().String(): d.Encoded()}
 }
 
-// JSON is the statement in its one form.
-func (s *Statement) JSON() ([]byte, error) {
+// Sort brings the lists into their order.
+func (s *Statement) Sort() {
 	for _, list := range [][]Resource{s.Subject, s.Predicate.BuildDefinition.ResolvedDependencies, s.Predicate.RunDetails.Byproducts} {
 		slices.SortFunc(list, func(x, y Resource) int {
 			if c := strings.Compare(x.Name, y.Name); c != 0 {
@@ -152,6 +162,11 @@ func (s *Statement) JSON() ([]byte, error) {
 			return strings.Compare(x.URI, y.URI)
 		})
 	}
+}
+
+// JSON is the statement in its one form.
+func (s *Statement) JSON() ([]byte, error) {
+	s.Sort()
 	if len(s.Subject) == 0 {
 		return nil, errors.New("writing the statement: it has no subject")
 	}

@@ -71,8 +71,14 @@ func list(names []string) string {
 
 // look compares contents.
 func (r *Reference) look(ctx context.Context, c *verdict.Compared, it Item, o Ours, known cause.Context) error {
-	if it.Path == "" || o.Open == nil {
+	if it.Path == "" && it.Open == nil || o.Open == nil {
 		return nil
+	}
+	if it.Path == "" {
+		var err error
+		if it.Path, err = it.Open(ctx); err != nil {
+			return err
+		}
 	}
 	path, err := o.Open(ctx)
 	if err != nil {

@@ -63,6 +63,8 @@ type Item struct {
 	Path   string        // of the file or layout; empty where only the digest is known
 	Digest digest.Digest // of the file, or of the image's manifest; empty for an image that has no one manifest
 	Image  bool
+	// Open gives the file or layout where there is no Path yet; nil: it can't be had.
+	Open func(ctx context.Context) (path string, err error)
 }
 
 const (

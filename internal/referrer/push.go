@@ -64,6 +64,16 @@ func push(ctx context.Context, repo *registry.Repository, subject digest.Digest,
 	return !there || entered, err
 }
 
+// Enter has a registry without the referrers API list a manifest that was pushed
+// already and whose subject is subject.
+func Enter(ctx context.Context, repo *registry.Repository, subject digest.Digest, desc ocispec.Descriptor) error {
+	listed, err := hasAPI(ctx, repo, subject)
+	if err == nil && !listed {
+		_, err = enter(ctx, repo, subject, desc)
+	}
+	return repo.Explain(fmt.Sprintf("pushing a referrer of %s@%s", repo, subject), err)
+}
+
 // exists tells whether the manifest is there.
 func exists(ctx context.Context, repo *registry.Repository, d digest.Digest) (bool, error) {
 	resp, err := repo.Ask(ctx, registry.Write, http.MethodHead, repo.URL("manifests/"+d.String()), nil, ocispec.MediaTypeImageManifest)

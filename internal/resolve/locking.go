@@ -18,6 +18,9 @@ import (
 
 // UseLock sets p.Lock: from twice.lock, or without one from the built-in pins.
 func (p *Project) UseLock(ctx context.Context, tools Tools) error {
+	if p.given != nil {
+		return p.useGiven()
+	}
 	data, err := fs.ReadFile(p.Source.FS(), path.Join(p.Workspace.Root, p.LockName()))
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Lock, p.LockFrom, err = p.builtin(ctx, tools)
@@ -44,7 +47,11 @@ func (p *Project) UseLock(ctx context.Context, tools Tools) error {
 func (p *Project) answers(data []byte) error {
 	stale := func(key, format string, a ...any) error {
 		line := 1 + strings.Count(string(data[:max(strings.Index(string(data), key), 0)]), "\n")
-		return fault.Hint(fmt.Errorf("%s:%d: is stale: %s", p.LockName(), line, fmt.Sprintf(format, a...)), "run `"+p.lockCommand()+"`")
+		hint := "run `" + p.lockCommand() + "`"
+		if p.given != nil {
+			hint = "the statement is of another version of Twice, which knew other definitions: its run record may say which"
+		}
+		return fault.Hint(fmt.Errorf("%s:%d: is stale: %s", p.LockName(), line, fmt.Sprintf(format, a...)), hint)
 	}
 	l := p.Lock
 	if c := p.Config.Toolchain.Channel; c != "" && !l.Toolchain.Answers(c) {

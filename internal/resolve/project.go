@@ -65,7 +65,21 @@ type Options struct {
 	// is otherwise resolved on the spot.
 	Locked bool
 
+	// Given is what a statement says, in the place of what the sources say.
+	Given *Given
+
 	whole bool // see source.Options.Whole
+}
+
+// Given is what somebody built, as the statement about it has it: nothing is
+// filled in and nothing looked up.
+type Given struct {
+	Config   *config.File // complete
+	Lock     []byte       // twice.lock
+	Checksum string       // of a crate: another one is refused
+	Prefix   string       // of a commit: see source.Options.Prefix
+	Dir      string
+	Tags     []string // of the commit, where the build can see them
 }
 
 // Project is everything known about a build before anything is fetched for it.
@@ -87,8 +101,10 @@ type Project struct {
 	Profile string            // see Options.Profile
 
 	inTree map[string]bool // sources of Cargo.lock whose crates are committed with the sources
-	locked bool            // see Options.Locked
-	asked  digest.Digest   // config.File.InputsDigest of all builds, whichever are wanted
+	given  *Given
+	others []string      // see Others
+	locked bool          // see Options.Locked
+	asked  digest.Digest // config.File.InputsDigest of all builds, whichever are wanted
 }
 
 // Open reads the source and its settings. Close it when done.
@@ -131,12 +147,15 @@ func open(ctx context.Context, tools Tools, spec string, opt Options) (*Project,
 	src, err := source.Open(ctx, spec, source.Options{
 		Fetcher: tools.Fetcher, Resolver: tools.Resolver, Store: tools.Store,
 		Dirty: opt.Dirty, Whole: opt.whole, EpochOverride: opt.Epoch, Offline: opt.Offline, GitCache: GitCache(tools),
-		Checksum: opt.Checksum,
+		Checksum: cmp.Or(opt.Checksum, opt.given().Checksum), Prefix: opt.given().Prefix, Dir: opt.given().Dir,
 	})
 	if err != nil {
 		return nil, err
 	}
-	p := &Project{Spec: spec, Source: src, Profile: opt.Profile, locked: opt.Locked}
+	if opt.given().Tags != nil {
+		src.Tags = opt.Given.Tags
+	}
+	p := &Project{Spec: spec, Source: src, Profile: opt.Profile, given: opt.Given, locked: opt.Locked}
 	if err := p.read(opt); err != nil {
 		_ = src.Close()
 		return nil, err
@@ -173,6 +192,10 @@ func (p *Project) read(opt Options) error {
 	}
 	if err := ws.Unnamed(); err != nil {
 		return err
+	}
+	if p.given != nil {
+		p.Config, p.HasConfig = p.given.Config, true
+		return p.compareOwn(fsys)
 	}
 	p.Config = &config.File{}
 	if data, err = opt.Config, nil; data == nil {

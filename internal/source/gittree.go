@@ -208,6 +208,11 @@ func addWithParents(tree *layer.Tree, e layer.Entry) error {
 // submodules'. Every time is the commit's. Close the closer when the tree is no
 // longer read.
 func GitTree(ctx context.Context, dir, commit string) (*layer.Tree, io.Closer, error) {
+	return gitTreeBelow(ctx, dir, commit, "")
+}
+
+// gitTreeBelow is GitTree of one folder of the commit.
+func gitTreeBelow(ctx context.Context, dir, commit, prefix string) (*layer.Tree, io.Closer, error) {
 	if !isCommit(commit) {
 		return nil, nil, fmt.Errorf("reading commit %.50q: not a full commit id", commit)
 	}
@@ -215,14 +220,14 @@ func GitTree(ctx context.Context, dir, commit string) (*layer.Tree, io.Closer, e
 	if err != nil {
 		return nil, nil, err
 	}
-	tree, err := gitTree(ctx, sp, repo{dir}, commit)
+	tree, err := gitTree(ctx, sp, repo{dir}, commit, prefix)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("reading commit %s: %w", commit, err), sp.Close())
 	}
 	return tree, sp, nil
 }
 
-func gitTree(ctx context.Context, sp *spool.Spool, r repo, id string) (*layer.Tree, error) {
+func gitTree(ctx context.Context, sp *spool.Spool, r repo, id, prefix string) (*layer.Tree, error) {
 	c, err := r.commit(ctx, id)
 	if err != nil {
 		return nil, err
@@ -234,7 +239,7 @@ func gitTree(ctx context.Context, sp *spool.Spool, r repo, id string) (*layer.Tr
 		}
 		return in, nil // the cache holds every repository's objects
 	}
-	if err := g.read(ctx, r, id, "", "", 0); err != nil {
+	if err := g.read(ctx, r, id, prefix, "", 0); err != nil {
 		return nil, err
 	}
 	return g.tree, checkLinks(g.tree)

@@ -278,3 +278,22 @@ func below(root, dir string) (string, error) {
 	}
 	return rel, nil
 }
+
+// Worktree is the root of the git work tree, or the bare repository, that dir is in.
+func Worktree(ctx context.Context, dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(abs); err != nil {
+		return "", err
+	}
+	if top, err := worktree(ctx, abs); err == nil && top != "" {
+		return top, nil
+	}
+	r := repo{abs}
+	if bare, err := r.line(ctx, "rev-parse", "--is-bare-repository"); err == nil && bare == "true" {
+		return abs, nil
+	}
+	return "", fault.Hint(fmt.Errorf("%s is in no git repository", dir), "name a clone that has the commit")
+}

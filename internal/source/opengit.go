@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
@@ -35,18 +36,27 @@ func openGit(ctx context.Context, spec string, opt Options) (*Source, error) {
 	}
 	g := GitOptions{URL: u, URLs: []string{u}, Commit: commit, Dir: dir, Offline: opt.Offline}
 	if opt.Resolver != nil {
-		g.URLs, g.Mirrors = opt.Resolver.Git(u), opt.Resolver.Git
+		g.Mirrors = opt.Resolver.Git
+		if !strings.HasPrefix(u, "file://") { // what is on this machine no mirror is asked for
+			g.URLs = opt.Resolver.Git(u)
+		}
 	}
 	repos, err := FetchGit(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	tree, closer, err := GitTree(ctx, dir, commit)
+	for _, p := range []string{opt.Prefix, opt.Dir} {
+		if p != "" && !fs.ValidPath(p) {
+			return nil, fmt.Errorf("%.200q is no folder of a repository", p)
+		}
+	}
+	tree, closer, err := gitTreeBelow(ctx, dir, commit, opt.Prefix)
 	if err != nil {
 		return nil, err
 	}
 	s := &Source{
 		Spec: "git+" + u + "#" + commit, Kind: KindGit, Commit: commit, Tree: tree, Repository: public(u), repo: repo{dir},
+		Prefix: opt.Prefix, Dir: opt.Dir,
 		Submodules: len(repos) > 1,
 		Name:       strings.TrimSuffix(path.Base(strings.TrimSuffix(u, "/")), ".git"),
 		closers:    []io.Closer{closer},

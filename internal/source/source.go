@@ -69,6 +69,8 @@ type Options struct {
 	Dirty         bool              // accept a directory that differs from its commit
 	Whole         bool              // a directory: take all of its repository, not just what a build needs
 	EpochOverride *int64
+	Prefix        string // git+: take this folder of the repository; "": all of it
+	Dir           string // git+: where the workspace is, below Prefix
 	GitCache      string // a bare repository for git+; "": "git" beside the store
 	Offline       bool   // fetch nothing
 }

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,6 +44,8 @@ type Reference struct {
 	Incident *Incident `json:"incident,omitempty"`
 	// Input is the first input that differs.
 	Input *Input `json:"input,omitempty"`
+	// Stated is set where the reference is held to a statement about it.
+	Stated *Stated `json:"stated,omitempty"`
 	// Artefacts are those that the reference and build A both have.
 	Artefacts []Compared `json:"artefacts,omitempty"`
 	// Missing are artefacts that the reference lists and the build did not make,
@@ -51,8 +54,27 @@ type Reference struct {
 	Ignored []string `json:"ignored,omitempty"`
 }
 
+// Stated is the statement that a rebuild started from.
+type Stated struct {
+	Statement digest.Digest `json:"statement"` // SHA-256 of its bytes
+	// By are the identities that signed it and that the policy allows; Unchecked
+	// is why no signature was looked at.
+	By        []string `json:"by,omitempty"`
+	Unchecked string   `json:"unchecked,omitempty"`
+	// Rebuilt: the rebuild's own statement is the same bytes, SBOMs included.
+	Rebuilt bool `json:"rebuilt"`
+	// Other says what is otherwise in the rebuild's, if it isn't.
+	Other string `json:"other,omitempty"`
+	// Besides are other statements that are attached to the image, and that nobody
+	// signed who may.
+	Besides string `json:"besides,omitempty"`
+}
+
 // Incident is a claim about a reference that does not hold.
 type Incident struct {
+	// Of is what the claim is about: "the statement", "an input"; empty for the
+	// reference itself.
+	Of      string        `json:"of,omitempty"`
 	What    string        `json:"what"`              // the file
 	By      string        `json:"by"`                // who claims: "SHA256SUMS"
 	Claimed digest.Digest `json:"claimed,omitempty"` // empty where the claim is no digest
@@ -73,6 +95,7 @@ type Input struct {
 	Name   string `json:"name"` // "source", "lock", "toolchain", …
 	Ours   string `json:"ours"`
 	Theirs string `json:"theirs"`
+	Hint   string `json:"hint,omitempty"` // what to do, if that is something special
 }
 
 // Compared is an artefact and its counterpart in the reference.
@@ -164,14 +187,17 @@ func (p *page) reference(v *Verdict) {
 	switch {
 	case r.Incident != nil:
 		p.incident(r.Incident)
+		p.stated(r.Stated)
 		return
 	case r.Input != nil:
 		p.line("  %-9s  ours    %s", clean(r.Input.Name), clean(r.Input.Ours))
 		p.line("  %-9s  theirs  %s", "", clean(r.Input.Theirs))
-		p.line("  %sbuild from the reference's inputs to compare the bits: check out its commit, with its twice.lock", pad8("hint"))
+		p.line("  %s%s", pad8("hint"), clean(cmp.Or(r.Input.Hint, "build from the reference's inputs to compare the bits: check out its commit, with its twice.lock")))
+		p.stated(r.Stated)
 		return
 	}
 	p.line("  reference  %s", clean(r.Path))
+	p.stated(r.Stated)
 	rows := [][]string{{"artefact", "ours", "theirs", ""}}
 	same := 0
 	for _, a := range r.Artefacts {
@@ -211,6 +237,29 @@ func (p *page) reference(v *Verdict) {
 	}
 	if len(r.Ignored) > 0 {
 		p.line("  %s%s", pad8("ignored"), clean(strings.Join(r.Ignored, ", ")))
+	}
+}
+
+// stated shows which statement the reference was held to, and who vouches for it.
+func (p *page) stated(s *Stated) {
+	if s == nil {
+		return
+	}
+	p.line("  statement  %s", p.digest(s.Statement))
+	for _, by := range s.By {
+		p.line("  signed by  %s", clean(by))
+	}
+	if s.Unchecked != "" {
+		p.line("  signed by  not checked: %s", clean(s.Unchecked))
+	}
+	if s.Besides != "" {
+		p.line("  beside it  %s, which nobody signed who may", clean(s.Besides))
+	}
+	switch {
+	case s.Rebuilt:
+		p.line("  rebuilt    the statement too, bit for bit")
+	case s.Other != "":
+		p.line("  rebuilt    another statement: %s", clean(s.Other))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestClasses(t *testing.T) {
 		"incident": {Reference{Kind: "file", Incident: &Incident{What: "rg.tar.gz", By: "SHA256SUMS", Claimed: sum("x"), Found: sum("y")}},
 			Alarm, 3, ClassIncident},
 		"compressor": {Reference{Kind: "file", Artefacts: []Compared{same, packed}}, SameContent, 4, ClassCompressor},
-		"inputs":     {Reference{Kind: "verdict", Input: &Input{"toolchain", "1.95.0", "1.94.0"}}, OtherInputs, 5, ClassInputs},
+		"inputs":     {Reference{Kind: "verdict", Input: &Input{Name: "toolchain", Ours: "1.95.0", Theirs: "1.94.0"}}, OtherInputs, 5, ClassInputs},
 	} {
 		v := against(c.ref)
 		if v.Word != c.word || v.Class != c.c || v.ExitCode() != c.code {
@@ -84,7 +84,7 @@ func TestReferenceCheck(t *testing.T) {
 	for name, r := range map[string]Reference{
 		"same, and not":    {Artefacts: []Compared{{Name: "x", Ours: sum("x"), Theirs: sum("y"), Same: true}}},
 		"no digest":        {Artefacts: []Compared{{Name: "x", Ours: "y", Theirs: sum("y")}}},
-		"the same input":   {Input: &Input{"lock", "a", "a"}},
+		"the same input":   {Input: &Input{Name: "lock", Ours: "a", Theirs: "a"}},
 		"compared in vain": {Incident: &Incident{What: "x", Why: "y"}, Artefacts: []Compared{{Name: "x", Ours: sum("x"), Theirs: sum("x"), Same: true}}},
 	} {
 		if _, err := against(r).JSON(); err == nil {

@@ -129,7 +129,7 @@ func (p *page) verdict(v *Verdict) {
 	case NoVerdict:
 		what += ": " + clean(cmp.Or(v.Reason, "nothing to compare"))
 	case Alarm:
-		what += ": the reference is not what is claimed of it"
+		what += ": " + clean(cmp.Or(v.Reference.Incident.Of, "the reference")) + " is not what is claimed of it"
 	case SameContent:
 		what += ": the reference was packed by another compressor"
 	case OtherInputs:

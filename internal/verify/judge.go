@@ -47,7 +47,7 @@ func (r *Runner) judge(ctx context.Context, prep *Prepared, opt Options, sides [
 		v.Image = list[i].A
 	}
 	v.Varied, v.NotVaried = axes(opt.Vary, fixed, a.settings, b.settings)
-	if v.Warnings, err = r.warnings(ctx, prep, sides, window); err != nil {
+	if v.Warnings, err = r.warnings(ctx, prep, opt, sides, window); err != nil {
 		return nil, err
 	}
 	took := time.Since(start)
@@ -172,14 +172,17 @@ func (r *Runner) layout(ctx context.Context, x artefact.Artefact, dir string) (s
 }
 
 // warnings are what two builds on one day and one machine can't show.
-func (r *Runner) warnings(ctx context.Context, prep *Prepared, sides []*side, window [2]time.Time) ([]verdict.Warning, error) {
+func (r *Runner) warnings(ctx context.Context, prep *Prepared, opt Options, sides []*side, window [2]time.Time) ([]verdict.Warning, error) {
 	var out []verdict.Warning
 	src := prep.Project.Source
 	if src.Dirty {
 		out = append(out, verdict.Warning{Kind: "dirty", Text: fmt.Sprintf("the sources are not those of commit %.12s: %s", src.Commit, strings.Join(src.DirtyFiles, ", "))})
 	}
-	if src.Claimed(r.Tools.Store) {
+	if opt.Rebuild == nil && src.Claimed(r.Tools.Store) {
 		out = append(out, verdict.Warning{Kind: "crate", Text: fmt.Sprintf("that crate %s %s has SHA-256 %.12s… is the bundle's word: no index was asked", src.Name, src.Version, src.Checksum)})
+	}
+	for _, name := range prep.Project.Others() {
+		out = append(out, verdict.Warning{Kind: "settings", Text: "the sources have another " + name + " than the statement, whose is used"})
 	}
 	if b := prep.Project.BindgenWithoutRustfmt(); b != "" {
 		out = append(out, verdict.Warning{Kind: "bindgen", Text: b + " is in Cargo.lock and rustfmt is not pinned: with one, what it writes would be other text; add components = [\"rustfmt\"] to [toolchain] of twice.toml"})

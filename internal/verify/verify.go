@@ -20,9 +20,12 @@ import (
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/provenance"
+	"github.com/craton-co/twice/internal/reference"
 	"github.com/craton-co/twice/internal/report"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/rust"
+	"github.com/craton-co/twice/internal/source"
 	"github.com/craton-co/twice/internal/verdict"
 	"golang.org/x/sync/errgroup"
 )
@@ -65,12 +68,28 @@ type Options struct {
 	Engine  string // address of the engine that was asked for; "": the embedded one
 	Keep    string // directory that receives A's artefacts; "": none
 	Against string // what the builds are compared with; see package reference
+	// Rebuild says that a statement is to be built again; see there.
+	Rebuild *Rebuild
 	Explain Explain
 	Runs    int // how often a bisection repeats what decides; 0: see package bisect
 	// Differing is called with the artefacts that differ, while they are on this
 	// disk, and with an empty directory beside them; nil: it isn't.
 	Differing func(ctx context.Context, dir string, pairs []report.Pair) ([]verdict.Attachment, error)
 	Version   string // of this program
+}
+
+// Rebuild is what is known from elsewhere of the build. A run asks in this order,
+// and nothing is built after an incident or another input.
+type Rebuild struct {
+	// Reference opens what the builds are compared with, in the place of
+	// Options.Against. An error that is a *verdict.Incident is the verdict.
+	Reference func(ctx context.Context, r *Runner) (*reference.Reference, error)
+	// Expected compares the inputs with those that are known.
+	Expected func(ctx context.Context, prep *Prepared) (*verdict.Incident, *verdict.Input, error)
+	// Made hears of the artefacts of build A.
+	Made func(ctx context.Context, r *Runner, engine Builder, prep *Prepared, made []artefact.Artefact) error
+	// Stated becomes the verdict's: the functions above fill it in.
+	Stated *verdict.Stated
 }
 
 // Runner has what runs share.
@@ -89,6 +108,8 @@ type Runner struct {
 	Ready func(prep *Prepared, builds int)
 	// Scratch is where outputs are kept while a run lasts.
 	Scratch string
+
+	layouts []string // see Layout
 }
 
 // Prepared is a project with its inputs composed and its builds planned.
@@ -187,7 +208,44 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		pl.Inputs.Git, pl.Inputs.GitBuilder = in.Git.Desc.Digest, in.GitBuilder.Desc.Digest
 	}
 	pl.Inputs.Repository = in.Repository.Desc.Digest
+	if e, err := Embedded(p, b); err != nil {
+		return nil, err
+	} else if e != nil {
+		line, err := e.JSON()
+		if err != nil {
+			return nil, err
+		}
+		if pl.Env = maps.Clone(pl.Env); pl.Env == nil {
+			pl.Env = map[string]string{}
+		}
+		pl.Env[provenance.EmbeddedVariable] = line
+	}
 	return pl, pl.Check()
+}
+
+// Embedded is what the programs of a build may say of themselves; nil if the build
+// doesn't ask for it.
+func Embedded(p *resolve.Project, b config.Build) (*provenance.Embedded, error) {
+	if !b.Provenance {
+		return nil, nil
+	}
+	profile, err := p.Workspace.Profile(b.Profile)
+	if err != nil {
+		return nil, err
+	}
+	e := &provenance.Embedded{
+		Marker: 1, Name: b.Name, Version: p.Version(), Commit: p.Source.Commit, Dirty: p.Source.Dirty, Epoch: p.Source.Epoch, Rustc: p.Lock.Toolchain.Rustc,
+		Target: b.Target, Profile: b.Profile, OptLevel: profile.OptLevel, Features: append([]string{}, b.Features...), DefaultFeatures: !b.NoDefaultFeatures(),
+	}
+	switch p.Source.Kind {
+	case source.KindCrate:
+		e.Crate, e.SHA256 = p.Source.Name+"@"+p.Source.Version, p.Source.Checksum
+	case source.KindArchive:
+		e.SHA256 = p.Source.Checksum
+	default:
+		e.Repository = p.Repository()
+	}
+	return e, nil
 }
 
 // gitSources are the project's git dependencies where they have to be vendored
@@ -246,11 +304,15 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 		several Several
 	)
 	defer func() {
-		if err != nil && v == nil && ctx.Err() == nil {
-			v = noVerdict(prep, sides, fixed, opt, err)
-			if several != nil {
-				describe(v, several, sides)
-			}
+		if err == nil || v != nil || ctx.Err() != nil {
+			return
+		}
+		if bad := incidentOf(err); bad != nil && opt.Rebuild != nil {
+			v, err = opt.incident(prep, bad), nil
+			return
+		}
+		if v = noVerdict(prep, sides, fixed, opt, err); several != nil {
+			describe(v, several, sides)
 		}
 	}()
 	ref, incident, err := r.openReference(ctx, opt)
@@ -265,9 +327,12 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	if v := prep.otherInputs(ref, opt); v != nil {
 		return v, nil
 	}
+	if v, err := prep.expected(ctx, ref, opt); v != nil || err != nil {
+		return v, err
+	}
 	key := prep.verdictKey(opt)
 	var stored *verdict.Verdict
-	if !opt.Fresh && opt.Keep == "" && opt.Differing == nil {
+	if !opt.Fresh && opt.Rebuild == nil && opt.Keep == "" && opt.Differing == nil {
 		stored = r.recall(key)
 		if stored != nil && ref != nil {
 			enough, err := r.against(ctx, ref, stored, nil, cause.Context{})
@@ -342,6 +407,12 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 		if _, err := r.against(ctx, ref, v, sides[0].artefacts, cause.Context{A: sides[0].known(), Epoch: prep.Project.Source.Epoch}); err != nil {
 			return nil, err
 		}
+	}
+	if b := opt.Rebuild; b != nil {
+		if err := b.Made(ctx, r, engine, prep, sides[0].artefacts); err != nil {
+			return nil, err
+		}
+		v.Reference.Stated = b.Stated
 	}
 	if opt.wanted(v) {
 		if err := r.explain(ctx, engine, prep, opt, v, key); err != nil {

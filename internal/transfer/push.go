@@ -1,0 +1,172 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/registry"
+)
+
+// Push sends what d names, and all that this names, and then gives it the tag, if
+// there is one.
+func Push(ctx context.Context, repo *registry.Repository, blobs image.Blobs, d ocispec.Descriptor, tag string) (Moved, error) {
+	p := &pusher{repo: repo, blobs: blobs, seen: map[digest.Digest]bool{}}
+	err := p.push(ctx, d, tag)
+	return p.moved, repo.Explain("pushing to "+repo.String(), err)
+}
+
+type pusher struct {
+	repo   *registry.Repository
+	client *http.Client
+	remote *remote.Pusher
+	blobs  image.Blobs
+	seen   map[digest.Digest]bool
+	moved  Moved
+}
+
+func (p *pusher) push(ctx context.Context, d ocispec.Descriptor, tag string) error {
+	var err error
+	if p.client, err = p.repo.Client(ctx, registry.Write); err != nil {
+		return err
+	}
+	if p.remote, err = p.repo.Pusher(ctx); err != nil {
+		return err
+	}
+	if err := p.document(ctx, d, 0); err != nil || tag == "" {
+		return err
+	}
+	text, err := p.blobs.ReadBytes(d.Digest, image.MaxManifest)
+	if err != nil {
+		return err
+	}
+	return p.remote.Push(ctx, p.repo.Name.Tag(tag), raw{d, text})
+}
+
+func (p *pusher) document(ctx context.Context, d ocispec.Descriptor, depth int) error {
+	if depth > maxNesting {
+		return errors.New("indexes lie too deep in indexes")
+	}
+	if p.seen[d.Digest] {
+		return nil
+	}
+	p.seen[d.Digest] = true
+	text, err := p.blobs.ReadBytes(d.Digest, image.MaxManifest)
+	if err != nil {
+		return err
+	}
+	doc, err := parse(d, text)
+	if err != nil {
+		return err
+	}
+	for _, x := range doc.documents {
+		if err := p.document(ctx, x, depth+1); err != nil {
+			return err
+		}
+	}
+	for _, b := range doc.blobs {
+		if err := p.blob(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", b.Digest, err)
+		}
+	}
+	switch there, err := p.has(ctx, "manifests/", d.Digest); {
+	case err != nil:
+		return err
+	case there:
+		p.moved.add(d, false)
+		return nil
+	}
+	p.moved.add(d, true)
+	return p.remote.Push(ctx, p.repo.Name.Digest(d.Digest.String()), raw{d, text})
+}
+
+func (p *pusher) blob(ctx context.Context, d ocispec.Descriptor) error {
+	if p.seen[d.Digest] {
+		return nil
+	}
+	p.seen[d.Digest] = true
+	switch there, err := p.has(ctx, "blobs/", d.Digest); {
+	case err != nil:
+		return err
+	case there:
+		p.moved.add(d, false)
+		return nil
+	}
+	p.moved.add(d, true)
+	return p.remote.Upload(ctx, p.repo.Name, &blob{p.blobs, d})
+}
+
+// has asks the registry.
+func (p *pusher) has(ctx context.Context, at string, d digest.Digest) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.repo.URL(at+d.String()), nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Accept", ocispec.MediaTypeImageManifest+", "+ocispec.MediaTypeImageIndex)
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return false, nil
+	}
+	return true, transport.CheckError(resp, http.StatusOK)
+}
+
+// raw is a document as go-containerregistry pushes one.
+type raw struct {
+	desc ocispec.Descriptor
+	text []byte
+}
+
+func (r raw) RawManifest() ([]byte, error) { return r.text, nil }
+
+// MediaType implements remote.Taggable's sibling: the header of the request.
+func (r raw) MediaType() (types.MediaType, error) { return types.MediaType(r.desc.MediaType), nil }
+
+// blob is a blob as go-containerregistry uploads one: checked while it is sent.
+type blob struct {
+	blobs image.Blobs
+	desc  ocispec.Descriptor
+}
+
+func (b *blob) Digest() (v1.Hash, error)             { return v1.NewHash(b.desc.Digest.String()) }
+func (b *blob) DiffID() (v1.Hash, error)             { return b.Digest() }
+func (b *blob) Size() (int64, error)                 { return b.desc.Size, nil }
+func (b *blob) MediaType() (types.MediaType, error)  { return types.MediaType(b.desc.MediaType), nil }
+func (b *blob) Uncompressed() (io.ReadCloser, error) { return nil, fs.ErrInvalid }
+func (b *blob) Compressed() (io.ReadCloser, error) {
+	f, err := b.blobs.Open(b.desc.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return &checked{f, b.desc.Digest, b.desc.Digest.Verifier()}, nil
+}
+
+// checked ends with an error if the content is not what its digest says.
+type checked struct {
+	io.ReadCloser
+	want digest.Digest
+	sum  digest.Verifier
+}
+
+func (c *checked) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	_, _ = c.sum.Write(p[:n])
+	if errors.Is(err, io.EOF) && !c.sum.Verified() {
+		return n, fmt.Errorf("blob %s: corrupted in the store", c.want)
+	}
+	return n, err
+}
