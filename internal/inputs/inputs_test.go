@@ -23,6 +23,7 @@ import (
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
+	toolchain "github.com/craton-co/twice/internal/rust"
 	"github.com/craton-co/twice/internal/store"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -406,5 +407,27 @@ func TestForeignToolchainIsRefused(t *testing.T) {
 	defer done()
 	if _, err := refused.Tree(t.Context()); err == nil || !strings.Contains(err.Error(), "its files hash to") {
 		t.Errorf("another toolchain: %v", err)
+	}
+}
+
+// A request says which crates are committed with the sources: they are no
+// input of its own.
+func TestRequestOfCommittedCrates(t *testing.T) {
+	text := "version = 4\n\n[[package]]\nname = \"dep\"\nversion = \"1.0.0\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"" + strings.Repeat("0", 64) + "\"\n"
+	p := project(t, text)
+	p.Lock = &lock.Lock{Inputs: digest.FromString("x"), Toolchain: lock.Toolchain{Pin: toolchain.Pin{Channel: "1.95.0", Tree: digest.FromString("tree")}}}
+	for _, committed := range [][]string{nil, {"registry+https://github.com/rust-lang/crates.io-index"}} {
+		p.SetCommittedSources(committed)
+		req, err := NewRequest(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := req.Project()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := len(again.Crates()), len(p.Crates()); got != want || want != 1-len(committed) {
+			t.Errorf("committed %v: %d crates, want %d", committed, got, want)
+		}
 	}
 }

@@ -29,11 +29,15 @@ type settings struct {
 	// Targets that need more than the builder has.
 	Targets []string `json:"targets,omitempty"`
 	Git     bool     `json:"git,omitempty"`
+	// Sources of Cargo.lock whose crates are committed, and those that the
+	// sources' own configuration replaces by another index.
+	Committed []string          `json:"committed,omitempty"`
+	Indexes   map[string]string `json:"indexes,omitempty"`
 }
 
 // NewRequest is the request of a locked project.
 func NewRequest(p *resolve.Project) (Request, error) {
-	s := settings{Builder: p.Config.Builder, Bases: []string{}, Git: p.Config.Git}
+	s := settings{Builder: p.Config.Builder, Bases: []string{}, Git: p.Config.Git, Committed: p.CommittedSources(), Indexes: p.Indexes}
 	for _, im := range p.Config.Images {
 		s.Bases = append(s.Bases, im.Input())
 	}
@@ -65,7 +69,8 @@ func (r Request) Project() (*resolve.Project, error) {
 	if err := json.Unmarshal([]byte(r.Settings), &s); err != nil {
 		return nil, fmt.Errorf("parsing settings: %w", err)
 	}
-	p := &resolve.Project{Config: &config.File{Builder: s.Builder, Git: s.Git}, CargoLockText: r.CargoLock}
+	p := &resolve.Project{Config: &config.File{Builder: s.Builder, Git: s.Git}, CargoLockText: r.CargoLock, Indexes: s.Indexes}
+	p.SetCommittedSources(s.Committed)
 	for _, b := range s.Bases {
 		p.Config.Images = append(p.Config.Images, config.ParseInput(b))
 	}

@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -51,6 +52,18 @@ func (p *Project) GitDependencies() []cargo.GitDep {
 	l := *p.CargoLock
 	l.Packages = slices.DeleteFunc(slices.Clone(l.Packages), func(x cargo.LockPackage) bool { return p.inTree[x.Source] })
 	return cargo.GitDependencies(&l)
+}
+
+// CommittedSources are the sources of Cargo.lock whose crates are committed with
+// the sources, sorted.
+func (p *Project) CommittedSources() []string { return slices.Sorted(maps.Keys(p.inTree)) }
+
+// SetCommittedSources says so of a project without sources.
+func (p *Project) SetCommittedSources(all []string) {
+	p.inTree = map[string]bool{}
+	for _, s := range all {
+		p.inTree[s] = true
+	}
 }
 
 // Committed counts the crates that are committed with the sources.
@@ -106,7 +119,11 @@ func (p *Project) OpenIndexes(ctx context.Context, tools Tools) error {
 				continue
 			}
 			done[index] = true
-			if err := tools.Resolver.OpenIndex(ctx, index, p.Workspace.Config.RegistryNames(index), ask); err != nil {
+			var names []string
+			if p.Workspace != nil { // a request has none: what takes a token was fetched before
+				names = p.Workspace.Config.RegistryNames(index)
+			}
+			if err := tools.Resolver.OpenIndex(ctx, index, names, ask); err != nil {
 				return err
 			}
 			break // what the sources put in a registry's place is asked instead of it
