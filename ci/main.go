@@ -18,6 +18,10 @@ import (
 type Twice struct {
 	// +private
 	Source *dagger.Directory
+	// Given says that the source is not the caller's workspace
+	//
+	// +private
+	Given bool
 	// +private
 	Path string
 	// +private
@@ -99,7 +103,8 @@ func New(
 	// +optional
 	cargoCredentials *dagger.Secret,
 ) (*Twice, error) {
-	if source == nil {
+	given := source != nil
+	if !given {
 		// What cargo leaves behind at the usual places is big, and tracked by
 		// nobody. Patterns that match anywhere would match tracked folders too.
 		exclude := []string{"target", "node_modules"}
@@ -118,7 +123,7 @@ func New(
 		}
 	}
 	return &Twice{
-		Source: source, Path: path, Config: config, Profile: profile, Builds: builds, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors,
+		Source: source, Given: given, Path: path, Config: config, Profile: profile, Builds: builds, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors,
 		SSH: ssh, KnownHosts: knownHosts, GitCredentials: gitCredentials, DockerConfig: dockerConfig, CargoCredentials: cargoCredentials,
 	}, nil
 }

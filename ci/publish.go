@@ -64,6 +64,9 @@ func (m *Twice) Publish(
 	// The transparency log of --identity-token
 	// +optional
 	rekor string,
+	// The signing_config.json of a Sigstore instance, in the place of --fulcio and --rekor
+	// +optional
+	signingConfig *dagger.File,
 	// The trusted_root.json of another Sigstore instance than the public one
 	// +optional
 	trustedRoot *dagger.File,
@@ -75,7 +78,7 @@ func (m *Twice) Publish(
 	if err != nil {
 		return "", failure(err)
 	}
-	who := signing{key: key, password: keyPassword, ssh: sshKey, token: identityToken, none: noSign, fulcio: fulcio, rekor: rekor, root: trustedRoot}
+	who := signing{key: key, password: keyPassword, ssh: sshKey, token: identityToken, none: noSign, fulcio: fulcio, rekor: rekor, config: signingConfig, root: trustedRoot}
 	how := publish.How{MoveTag: moveTag, Step: func(text string) { fmt.Fprintln(os.Stderr, text) }}
 	if how.Signer, err = who.signer(ctx); err != nil {
 		return "", failure(err)

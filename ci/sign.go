@@ -19,7 +19,7 @@ type signing struct {
 	key, password, ssh, token *dagger.Secret
 	none                      bool
 	fulcio, rekor             string
-	root                      *dagger.File
+	config, root              *dagger.File
 }
 
 // signer is who signs; nil: nobody. A key is in no file.
@@ -57,15 +57,30 @@ func (s signing) signer(ctx context.Context) (sign.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := sign.Instance{Fulcio: cmp.Or(s.fulcio, address.Fulcio), Rekor: cmp.Or(s.rekor, address.Rekor), TrustedRoot: vouch.SigstoreRoot}
-	if s.root != nil {
-		root, err := s.root.Contents(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("taking the trusted root: %w", err)
-		}
-		in.TrustedRoot = []byte(root)
+	in, err := s.instance(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return sign.Keyless(in, strings.TrimSpace(token))
+}
+
+// instance is the Sigstore instance of a token's signature: the public one, if
+// nothing else is said.
+func (s signing) instance(ctx context.Context) (in sign.Instance, err error) {
+	root := vouch.SigstoreRoot
+	if s.root != nil {
+		if root, err = contents(ctx, "the trusted root", s.root); err != nil {
+			return in, err
+		}
+	}
+	if s.config == nil {
+		return sign.Instance{Fulcio: cmp.Or(s.fulcio, address.Fulcio), Rekor: cmp.Or(s.rekor, address.Rekor), TrustedRoot: root}, nil
+	}
+	text, err := contents(ctx, "the signing config", s.config)
+	if err != nil {
+		return in, err
+	}
+	return sign.ParseInstance(text, root)
 }
 
 // plain is a secret's text; that of none is empty.

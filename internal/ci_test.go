@@ -74,12 +74,16 @@ func TestCIFilesAgree(t *testing.T) {
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%v, %v", files, err)
 	}
-	for _, name := range append(files, workflows[0]) {
+	for _, name := range append(files, workflows[0], "../docs/ci/release/github.yml", "../docs/ci/release/gitlab-ci.yml") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{sdkVersion, sha256, "sha256sum", "call verify"} {
+		call := "call verify"
+		if strings.Contains(name, "release") {
+			call = "call report"
+		}
+		for _, want := range []string{sdkVersion, sha256, "sha256sum", call} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("%s has no %s", name, want)
 			}
