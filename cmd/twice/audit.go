@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/craton-co/twice/internal/audit"
+	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/verify"
@@ -79,7 +81,7 @@ What a build script could do without being seen:
 			return r.Audit(cmd.Context(), opt)
 		})
 		if err != nil {
-			return err
+			return cannotWatch(err)
 		}
 		r := made.Report
 		r.Judge(func(name, version string) []string { return lock.DidOf(made.Lock, name, version) })
@@ -89,6 +91,18 @@ What a build script could do without being seen:
 		return showAudit(cmd, g, made)
 	}
 	return cmd
+}
+
+// watchRE is what the program that watches prints when it can't.
+var watchRE = regexp.MustCompile(`watch: (ptrace|seccomp): `)
+
+// cannotWatch says of a failed build whether it was the watching.
+func cannotWatch(err error) error {
+	var step *engine.StepError
+	if errors.As(err, &step) && slices.ContainsFunc(step.Tail(20), watchRE.MatchString) {
+		return fmt.Errorf("the engine's sandbox doesn't let a program watch its children, as the embedded one does: %w", err)
+	}
+	return err
 }
 
 // showAudit prints the report; the exit status is its own.

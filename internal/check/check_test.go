@@ -50,6 +50,7 @@ func TestDenied(t *testing.T) {
 		"not made":    {subject{config: pinned, denied: report(deny.Result{Err: errors.New("no database")})}, NotChecked, "no database", ""},
 		"passed":      {subject{config: pinned, denied: report(deny.Result{})}, Pass, "by cargo-deny 0.20.2, advisories of 0123456789ab", ""},
 		"only warned": {subject{config: pinned, denied: report(deny.Result{Findings: []deny.Finding{{Text: "old"}}})}, Pass, "warning: old", ""},
+		"no index":    {subject{config: pinned, denied: report(deny.Result{Findings: []deny.Finding{{Code: "index-failure", Text: "x"}}})}, Pass, "by cargo-deny 0.20.2, advisories of 0123456789ab; whether a release was yanked isn't known without an index", ""},
 		"found":       {subject{config: pinned, denied: report(deny.Result{Failed: true, Findings: []deny.Finding{{Text: "old"}, {Error: true, Package: "x 1.0.0", Text: "hole", Fix: "update"}}})}, Fail, "hole", "update"},
 		"unsaid":      {subject{config: pinned, denied: report(deny.Result{Failed: true})}, Fail, "failed, and says not why", ""},
 	} {
