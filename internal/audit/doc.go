@@ -10,7 +10,7 @@
 // is named by the descriptor that the kernel gave, not by what was asked for.
 // The library tells which variables a program asks getenv for, and from which
 // object: reading the environment makes no system call. Debug registers see a
-// build script or a macro walk it. Nothing is in front of a
+// build script walk it. Nothing is in front of a
 // build script, its path and its environment are those of an unwatched build,
 // and so are the artefacts.
 //
@@ -74,6 +74,7 @@ var Library string
 // Unseen is what a build script could do without being seen.
 var Unseen = []string{
 	"which variables count where the environment was walked (std::env::vars, as some do only to hand it on): it says (all)",
+	"that a procedural macro walked the environment",
 	"variables that a static program reads, or any program that a build script starts",
 	"what is only asked about a file: whether it exists, its size and its times (stat)",
 	"which bytes of a file were read",

@@ -43,6 +43,7 @@ struct program {
   int minds;             /* whether it walks its environment */
   uint64_t list;         /* where that begins */
   uint64_t variable;     /* environ, which says so */
+  uint64_t from, until;  /* an object that may read it: the one with getenv */
   char *exe;
 };
 struct task {
@@ -241,8 +242,8 @@ static void arm(struct task *t) {
   say(t, 'B', "whether it walked its environment", NULL, NULL);
 }
 
-/* The object that an address is in. */
-static void object(pid_t tid, uint64_t at, char *to, size_t n) {
+/* The object that an address is in, and where that is. */
+static void object(pid_t tid, uint64_t at, char *to, size_t n, uint64_t *begin, uint64_t *end) {
   char file[64], line[8192]; unsigned long from, until; int where;
   snprintf(file, sizeof file, "/proc/%d/maps", tid);
   FILE *f = fopen(file, "re");
@@ -251,6 +252,7 @@ static void object(pid_t tid, uint64_t at, char *to, size_t n) {
     if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &from, &until, &where) == 2 && from <= at && at < until) {
       line[strcspn(line, "\n")] = 0;
       snprintf(to, n, "%s", line + where);
+      *begin = from; *end = until;
       break;
     }
   if (f) fclose(f);
@@ -267,8 +269,11 @@ static int seen(struct task *t) {
   struct program *p = t->program;
   if (which & 2) take(t, p->variable, &p->list, sizeof p->list);
   if (which & 1 && ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof i, &i) > 0) {
-    object(t->tid, i.instruction_pointer, from, sizeof from);
-    if (p->script ? !strcmp(from, p->exe) : !!strstr(from, "/deps/lib")) say(t, 'E', "*", from, NULL);
+    uint64_t at = i.instruction_pointer, begin = 0, end = 0;
+    if (p->from <= at && at < p->until) return 1;
+    object(t->tid, at, from, sizeof from, &begin, &end);
+    if (!strcmp(from, p->exe)) say(t, 'E', "*", from, NULL);
+    else { p->from = begin; p->until = end; }
   }
   return 1;
 #else
@@ -291,17 +296,17 @@ static int begins(struct task *t) {
   t->flags = -1;
   switch (t->nr) {
 #ifdef SYS_open
-  case SYS_open: t->flags = a[1]; t->path = pathat(t, AT_FDCWD, a[0]); return 1;
-  case SYS_creat: t->flags = O_WRONLY | O_CREAT | O_TRUNC; t->path = pathat(t, AT_FDCWD, a[0]); return 1;
+  case SYS_open: t->flags = a[1]; return 1;
+  case SYS_creat: t->flags = O_WRONLY | O_CREAT | O_TRUNC; return 1;
   case SYS_unlink: case SYS_rmdir: case SYS_mkdir: case SYS_chmod: case SYS_mknod: t->path = pathat(t, AT_FDCWD, a[0]); return 1;
   case SYS_rename: case SYS_link: t->path = pathat(t, AT_FDCWD, a[0]); /* fall through */
   case SYS_symlink: t->path2 = pathat(t, AT_FDCWD, a[1]); return 1;
 #endif
-  case SYS_openat: t->flags = a[2]; t->path = pathat(t, a[0], a[1]); return 1;
+  case SYS_openat: t->flags = a[2]; return 1;
   case SYS_openat2: {
     uint64_t flags = 0;
     take(t, a[2], &flags, sizeof flags);
-    t->flags = flags; t->path = pathat(t, a[0], a[1]);
+    t->flags = flags;
     return 1;
   }
   case SYS_truncate: t->path = pathat(t, AT_FDCWD, a[0]); return 1;
@@ -341,6 +346,15 @@ static void opened(struct task *t, long fd) {
   free(path);
 }
 
+/* What an open that failed was asked for. */
+static char *opens(struct task *t) {
+  uint64_t *a = t->args;
+#ifdef SYS_open
+  if (t->nr == SYS_open || t->nr == SYS_creat) return pathat(t, AT_FDCWD, a[0]);
+#endif
+  return pathat(t, a[0], a[1]);
+}
+
 static void ends(struct task *t) {
   struct __ptrace_syscall_info i;
   if (t->nr < 0) return;
@@ -350,8 +364,10 @@ static void ends(struct task *t) {
   if (t->flags != -1) {
     int writes = (t->flags & O_ACCMODE) != O_RDONLY || t->flags & (O_CREAT | O_TRUNC);
     if (r >= 0) opened(t, r);
+    else if (writes || t->program->script || r != -ENOENT) t->path = opens(t);
+    if (r >= 0 || !t->path) ;
     else if (writes) say(t, 'F', t->path, name(-r), NULL);
-    else if (t->program->script || r != -ENOENT) say(t, 'A', t->path, name(-r), NULL);
+    else say(t, 'A', t->path, name(-r), NULL);
   } else switch (t->nr) {
 #ifdef SYS_open
   case SYS_unlink: case SYS_rmdir:
@@ -411,10 +427,10 @@ static void begun(struct task *t, struct program *parent) {
   fputc('\n', out);
   n = proc(t->tid, "environ", text, sizeof text - 1);
   text[n] = 0;
-  int own = 0, compiles = 0;
+  int own = 0;
   for (char *p = text; p < text + n; p += strlen(p) + 1)
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-      if (!strncmp(p, wanted[i], strlen(wanted[i]))) { say(t, 'V', p, NULL, NULL); own += i == 0 || i == 4; compiles |= i == 3; }
+      if (!strncmp(p, wanted[i], strlen(wanted[i]))) { say(t, 'V', p, NULL, NULL); own += i == 0 || i == 4; }
   char *base = strrchr(exe, '/');
   t->program->script = own == 2 && base && (!strncmp(base, "/build-script-", 14) || !strncmp(base, "/build_script_", 14));
   uint64_t aux[64]; int has = 0;
@@ -424,7 +440,7 @@ static void begun(struct task *t, struct program *parent) {
   t->list = t->variable = 0;
   t->program->exe = exe;
   struct __ptrace_syscall_info i; uint64_t argc = 0;
-  if ((t->program->script || (base && !strcmp(base, "/rustc") && compiles)) && has &&
+  if (t->program->script && has && /* a compiler's many threads would pay for it at each switch */
     ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof i, &i) > 0 && take(t, i.stack_pointer, &argc, 8) == 8) {
     t->program->minds = 1;
     t->program->list = i.stack_pointer + 8 * (argc + 2);
