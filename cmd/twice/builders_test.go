@@ -72,7 +72,6 @@ func cmdBuilders(ts *testscript.TestScript, neg bool, args []string) {
 		// Like a service it is started again when it ends. The first process of a
 		// namespace can't be killed from inside: that is the shell.
 		cmd := peersRoot(ts, append([]string{"sh", "-c", "while :; do ./daemon \"$@\"; sleep 0.2; done", "sh"}, flags...)...)
-		cmd.Args = append([]string{cmd.Args[0], "--net"}, cmd.Args[1:]...)
 		log, err := os.Create(filepath.Join(dir, "log"))
 		ts.Check(err)
 		cmd.Stdout, cmd.Stderr = log, log

@@ -57,7 +57,7 @@ func cmdContainers(ts *testscript.TestScript, neg bool, args []string) {
 	// Docker's client speaks to its daemon; Podman has none, and works where its files are.
 	for program, script := range map[string]string{
 		"docker": "exec env DOCKER_HOST=unix://" + ts.MkAbs("docker.sock") + " " + filepath.Join(ts.Getenv("TWICE_CACHE"), "peers/usr/bin/docker") + ` "$@"`,
-		"podman": "exec nsenter --target " + first + ` --mount --pid --root --wd env PATH=/usr/sbin:/usr/bin HOME=/root sh -c 'cd /script; exec podman --runtime /script/runc --root /script/podman --runroot /run/podman --cgroup-manager cgroupfs --events-backend none "$@"' sh "$@"`,
+		"podman": "exec nsenter --target " + first + ` --mount --pid --net --root --wd env PATH=/usr/sbin:/usr/bin HOME=/root sh -c 'cd /script; exec podman --runtime /script/runc --root /script/podman --runroot /run/podman --cgroup-manager cgroupfs --events-backend none "$@"' sh "$@"`,
 	} {
 		ts.Check(os.WriteFile(filepath.Join(bin, program), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 	}

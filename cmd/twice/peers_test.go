@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,9 +49,13 @@ mount --move . / # for who joins this namespace, as docker exec does
 exec chroot . /bin/sh -c 'cd /script && exec "$@"' sh "$@"
 `
 
-// peersRoot composes the peers' root and returns the command that enters it.
+// peersRoot composes the peers' root and returns the command that enters it. It
+// has no network: dockerd asks an address of clouds each time that it starts itself
+// again, and where nothing answers waits for 20 seconds.
 func peersRoot(ts *testscript.TestScript, args ...string) *exec.Cmd {
-	return composedRoot(ts, peers, args...)
+	cmd := composedRoot(ts, peers, args...)
+	cmd.Args = slices.Insert(cmd.Args, 1, "--net")
+	return cmd
 }
 
 // composedRoot composes a root and returns the command that enters it.
