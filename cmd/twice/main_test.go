@@ -147,6 +147,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"serve-company":  cmdServeCompany,
 			"serve-git":      cmdServeGit(map[string]*httptest.Server{}),
 			"serve-registry": cmdServeRegistry,
+			"dep-list":       cmdDepList,
 			"copy-referrers": cmdCopyReferrers,
 			"lie":            cmdLie,
 			"push-image":     cmdPushImage,

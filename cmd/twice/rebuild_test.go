@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
+	"debug/elf"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -227,4 +229,26 @@ func cmdCopyReferrers(ts *testscript.TestScript, neg bool, args []string) {
 	if (changed == 1) != (change != "") {
 		ts.Fatalf("%d documents were changed", changed)
 	}
+}
+
+// dep-list FILE prints the list of packages in a program to the file list, as
+// cargo-auditable's readers find it: section .dep-v0, zlib.
+func cmdDepList(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: dep-list FILE")
+	}
+	f, err := elf.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	s := f.Section(".dep-v0")
+	if s == nil {
+		ts.Fatalf("%s has no section .dep-v0", args[0])
+	}
+	data, err := s.Data()
+	ts.Check(err)
+	z, err := zlib.NewReader(bytes.NewReader(data))
+	ts.Check(err)
+	text, err := io.ReadAll(z) // to the checksum
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("list"), append(text, '\n'), 0o644))
 }

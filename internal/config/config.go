@@ -38,6 +38,7 @@
 //	profile  = "release"
 //	rlibs    = true               # compare every .rlib too
 //	split-debug = true            # debug information in files and archives of its own
+//	auditable  = true             # the list of packages is in the programs, as cargo-auditable does it
 //	provenance = true             # the build sees TWICE_PROVENANCE, for its programs to print
 //	env      = { NAME = "value", VERSION = "{tag}" } # what the build may see beside the fixed environment;
 //	                              # {tag}, {version}, {commit} and {epoch} stand for the source's
@@ -201,6 +202,8 @@ type Build struct {
 	// Provenance has the build see what it is made from, to put it into its programs:
 	// see package provenance, Embedded.
 	Provenance bool `toml:"provenance,omitempty" json:"provenance,omitempty"`
+	// Auditable puts the list of packages into the programs, as cargo-auditable does.
+	Auditable bool `toml:"auditable,omitempty" json:"auditable,omitempty"`
 }
 
 // NoDefaultFeatures reports whether cargo gets --no-default-features.

@@ -41,6 +41,7 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   profile  = "release"
   rlibs    = true               # compare every .rlib too
   split-debug = true            # debug information in files and archives of its own
+  auditable  = true             # the list of packages is in the programs, as cargo-auditable does it
   provenance = true             # the build sees TWICE_PROVENANCE, for its programs to print
   env      = { NAME = "value", VERSION = "{tag}" } # what the build sees beside the fixed environment;
                                 # {tag}, {version}, {commit} and {epoch} stand for the source's

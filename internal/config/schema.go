@@ -51,6 +51,7 @@ var notes = map[string]note{
 	"build.rlibs":                  {text: "Compare every .rlib too; it is the default."},
 	"build.split-debug":            {text: "Debug information in files and archives of its own."},
 	"build.provenance":             {text: "The build sees TWICE_PROVENANCE, for its programs to print what they were made from."},
+	"build.auditable":              {text: "The list of packages is in the programs, as cargo-auditable does it."},
 	"build.env":                    {text: "What the build sees beside the fixed environment. {tag}, {version}, {commit} and {epoch} stand for the source's."},
 	"image":                        {text: "One runtime image."},
 	"image.name":                   {text: "Default: the build's; images of one build must differ in it.", pattern: nameRE},

@@ -93,6 +93,7 @@ type Plan struct {
 	Watch             bool        // see Watched
 	Deny              *Deny       // see AskDeny
 	AsksGit           bool        // the build sees git, and a repository of the commit
+	Auditable         bool        // see auditable
 	SplitDebug        bool        // see SplitScript
 	Registries        []Registry  // others than crates.io that crates come from
 	Replaced          bool        // the project's own configuration replaces sources by other registries: ours goes before it
@@ -274,6 +275,9 @@ func (p *Plan) Check() error {
 		if strings.ContainsAny(r.URL+r.Folder, "\x00\n\r'\"\\$` ") {
 			return fmt.Errorf("planning the build: %q can't stand in a git configuration", r.URL)
 		}
+	}
+	if p.Auditable && !strings.Contains(p.Triple, "-linux-") {
+		return fmt.Errorf("planning the build: auditable = true is for Linux, not for %s", p.Triple)
 	}
 	if p.Name == "" || p.Triple == "" || p.Profile == "" {
 		return fmt.Errorf("planning the build: name, target and profile must be set")

@@ -228,6 +228,9 @@ find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
 		p.askDeny(b, n)
 		return
 	}
+	if p.Auditable {
+		p.auditable(b, n)
+	}
 	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
 	p.takeLicences(b, n)
 	p.collect(b)
@@ -321,7 +324,7 @@ func (p *Plan) wrapper() string {
 	if p.RustSrc {
 		rustSrc = cmp.Or(p.Sysroot, "/usr/local") + "/lib/rustlib/src/rust"
 	}
-	return `exec "\$@" ` + strings.Join(p.RustcArgs("$src", "$cargo_home", rustSrc, "$rustc_commit"), " ")
+	return p.linkList() + `exec "\$@" ` + strings.Join(p.RustcArgs("$src", "$cargo_home", rustSrc, "$rustc_commit"), " ")
 }
 
 // RustcArgs are the arguments that every call of rustc gets beside its own, for

@@ -75,6 +75,9 @@ func New(p *resolve.Project, pl *plan.Plan) (*Recipe, error) {
 		return nil, fault.Hint(fmt.Errorf("crates come from %s: no recipe puts them into a folder of their own", pl.Registries[0].Index),
 			"`twice plan` prints what a build runs")
 	}
+	if pl.Auditable {
+		return nil, fault.Hint(errors.New("the list of packages that auditable = true puts into programs is made by the builder"), "`twice plan` prints how")
+	}
 	if pl.SamePath {
 		return nil, fault.Hintf(fmt.Errorf("a path dependency lies outside of the workspace's root, so the bits depend on the folder %s (rust-lang/cargo#7645)", pl.CanonicalSource()),
 			"`twice plan` prints what a build runs")

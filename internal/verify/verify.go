@@ -188,7 +188,7 @@ func NewPlan(p *resolve.Project, in *inputs.Set, b config.Build) (*plan.Plan, er
 		Packages: b.Packages, Bins: b.Bins, Features: b.Features, NoDefaultFeatures: b.NoDefaultFeatures(),
 		Rlibs: b.CompareRlibs(), Env: environment(p, in, b), CFlags: p.CFlags(),
 		Inputs:   plan.Inputs{Builder: in.Builder.Desc.Digest, Source: in.Source.Desc.Digest, Vendor: in.Vendor.Desc.Digest},
-		GitRepos: in.GitRepos, AsksGit: p.Config.Git, SplitDebug: b.SplitDebug,
+		GitRepos: in.GitRepos, AsksGit: p.Config.Git, SplitDebug: b.SplitDebug, Auditable: b.Auditable,
 		RustSrc: slices.ContainsFunc(p.Lock.Toolchain.Components, func(c rust.Component) bool { return c.Name == "rust-src" }),
 		Tools:   p.Tools(b.Target),
 		OutDir:  p.Config.Archive.OutDir,
