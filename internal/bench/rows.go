@@ -38,8 +38,8 @@ their largest file. Against diffoci, built by Go, which has both images in its o
 	{"release", `twice verify --profile local examples/tensor-wasm: three backends, their libraries, archives in
 three formats and three images, all built twice, with the nightly that rustup has. All inputs
 fetched; the first run imports the builder into a new engine. What is outside of the two
-builds, by the verdict's own times, is the start of the command and the engine, the import, archives, images and
-comparing; what a build step does but compile (copying the sources, cargo itself) counts as building.`, release},
+builds, by the verdict's own times, is the start of the command and the engine, archives, images and
+comparing; what a build does but compile (the import, copying the sources, cargo itself) counts as building.`, release},
 	{"memory", `Peak resident memory (VmHWM) of twice normalize on an image of one layer of 2 GB, or 10 GB
 with -full: zeros in four files, and 50,000 small files, in an order that isn't canonical.
 Once with an uncompressed layer and once with gzip; the output is gzip.`, memory},
