@@ -74,6 +74,7 @@ var order = []string{
 	"internal/evidence",
 	"internal/publish",
 	"internal/rebuild",
+	"internal/consensus",
 	"internal/check",
 	"internal/engine",
 	"internal/engine/embedded",

@@ -8,9 +8,11 @@ import (
 	"os"
 	"strings"
 
+	"github.com/craton-co/twice/internal/evidence"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/plan"
+	"github.com/craton-co/twice/internal/provenance"
 	"github.com/craton-co/twice/internal/rebuild"
 	"github.com/craton-co/twice/internal/reference"
 	"github.com/craton-co/twice/internal/registry"
@@ -27,6 +29,8 @@ type rebuildFlags struct {
 	verifyFlags
 	statement string
 	from      string
+	record    string
+	where     string
 	trust     trustFlags
 }
 
@@ -64,6 +68,7 @@ signers, or an identity. Otherwise the verdict says that nobody looked.
      this version of Twice makes another plan
      of them                                      OTHER INPUTS (nothing is built)`,
 		Example: `  twice rebuild registry.example.org/team/tool@sha256:…
+  twice rebuild registry.example.org/team/tool@sha256:… --record record.json
   twice rebuild ./tool --statement tool-provenance-v1.2.3.json`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -73,6 +78,8 @@ signers, or an identity. Otherwise the verdict says that nobody looked.
 	f := cmd.Flags()
 	f.StringVar(&flags.statement, "statement", "", "the provenance statement, bare or signed: a file, or the digest of one that is attached")
 	f.StringVar(&flags.from, "source", "", "take the commit from here: a clone, or git+URL; default: the statement's repository")
+	f.StringVar(&flags.record, "record", "", "write what came of it as a run record into this file; twice sign signs it")
+	f.StringVar(&flags.where, "where", "", "where this runs, for the run record: \"build farm 2\"; default: nothing is said")
 	f.StringVar(&flags.vary, "vary", "all", "what the second build changes: all, none, or names with commas")
 	f.IntVarP(&flags.jobs, "jobs", "j", 0, "cargo's jobs in the first build; default: one for each processor")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return flags.rebuild(cmd, g, args[0]) }
@@ -103,7 +110,27 @@ func (v *rebuildFlags) rebuild(cmd *cobra.Command, g *global, what string) error
 	}
 	opt.Resolve.Offline = g.offline
 	opt.Rebuild = claim.Rebuild(fullVersion(), open)
+	if v.record != "" {
+		v.keep = func(reached *verdict.Verdict) error { return writeRecord(v.record, v.where, claim, reached) }
+	}
 	return v.run(cmd, g, opt)
+}
+
+// writeRecord writes what came of a rebuild, for whoever did it to sign. Where
+// nothing was compared and nothing is amiss there is nothing to record.
+func writeRecord(name, where string, claim *rebuild.Claim, reached *verdict.Verdict) error {
+	switch reached.Word {
+	case verdict.NoVerdict, verdict.OtherInputs:
+		return nil
+	}
+	text, err := provenance.NewRecord(claim.Bytes, claim.Statement, evidence.Run(reached, where)).JSON()
+	if err != nil {
+		return err
+	}
+	return verify.WriteFile(name, false, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
 }
 
 // opener opens what a rebuild is compared with.

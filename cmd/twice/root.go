@@ -64,6 +64,8 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 		newStore(&g),
 		newDoctor(&g),
 		newMan(),
+		newConsensus(&g),
+		newSign(&g),
 		newAudit(&g),
 	)
 	root.AddCommand(newBisect(&g))

@@ -65,6 +65,7 @@ type verifyFlags struct {
 	output string
 	ref    string
 	report reportFlags
+	keep   func(*verdict.Verdict) error // of what was reached, before it is printed; may be nil
 }
 
 func (v *verifyFlags) add(cmd *cobra.Command) {
@@ -119,6 +120,11 @@ func (v *verifyFlags) give(cmd *cobra.Command, g *global, reached *verdict.Verdi
 	}
 	if werr := v.report.write(reached); werr != nil {
 		return errors.Join(err, werr)
+	}
+	if v.keep != nil {
+		if werr := v.keep(reached); werr != nil {
+			return errors.Join(err, werr)
+		}
 	}
 	if reached.Word == verdict.NoVerdict && !g.json {
 		// The error says it; where it is told more is all there is to add.

@@ -3,7 +3,6 @@ package publish
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -65,7 +64,7 @@ func (e Evidence) statements(image digest.Digest, uri string) ([]statement, erro
 	if err != nil {
 		return nil, err
 	}
-	record, err := provenance.NewRecord(e.Statement.Data, s, e.run()).JSON()
+	record, err := provenance.NewRecord(e.Statement.Data, s, evidence.Run(e.Verdict, e.Where)).JSON()
 	if err != nil {
 		return nil, err
 	}
@@ -91,28 +90,4 @@ func subject(s *provenance.Statement, image digest.Digest) (provenance.Resource,
 		}
 	}
 	return provenance.Resource{}, fmt.Errorf("the statement is not about image %s", image)
-}
-
-// run is the run that the verdict is of.
-func (e Evidence) run() provenance.Run {
-	v := e.Verdict
-	r := provenance.Run{Verdict: string(v.Word), Finish: v.Reached, Engine: v.Engine, Twice: v.Twice, Where: e.Where, Origin: origin(v)}
-	for _, b := range v.Builds {
-		if r.Start.IsZero() || b.Start.Before(r.Start) {
-			r.Start = b.Start
-		}
-	}
-	if r.Start.IsZero() {
-		r.Start = r.Finish
-	}
-	r.Start = r.Start.Truncate(time.Second)
-	return r
-}
-
-// origin is where the compiler's bytes are from.
-func origin(v *verdict.Verdict) string {
-	if v.Inputs.RustcFrom == "debian's" {
-		return "debian"
-	}
-	return "rust"
 }
