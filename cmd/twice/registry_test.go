@@ -258,15 +258,16 @@ func cmdKillEach(ts *testscript.TestScript, neg bool, args []string) {
 			for _, v := range []string{"PATH", "HOME", "XDG_CACHE_HOME", "DOCKER_CONFIG"} {
 				cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
 			}
-			k.arm(at, cmd)
-			out, err := cmd.CombinedOutput()
-			if err != nil && at == 0 {
-				return fmt.Errorf("%w\n%s", err, out)
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			ts.Check(k.start(at, cmd))
+			if err := cmd.Wait(); err != nil {
+				return fmt.Errorf("%w\n%s", err, &out)
 			}
-			return err
+			return nil
 		}
 		killed := publish(n) != nil
-		k.arm(0, nil)
+		k.rest()
 		if err := wholeImage(address); err == nil && referrersOf(ts, address) != want {
 			ts.Fatalf("killed at request %d: the tag is there, with %s referrers", n, referrersOf(ts, address))
 		} else if err != nil && !strings.Contains(err.Error(), "MANIFEST_UNKNOWN") && !strings.Contains(err.Error(), "NAME_UNKNOWN") {
@@ -308,24 +309,34 @@ type killer struct {
 	mu sync.Mutex
 	at int
 	n  int
-	of *exec.Cmd
+	of *os.Process
 }
 
-func (k *killer) arm(at int, cmd *exec.Cmd) {
+// start starts a process that is killed at a request; at 0 never.
+func (k *killer) start(at int, cmd *exec.Cmd) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.at, k.n, k.of = at, 0, cmd
+	err := cmd.Start()
+	k.at, k.n, k.of = at, 0, cmd.Process
+	return err
+}
+
+// rest kills nobody until the next start.
+func (k *killer) rest() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.at = 0
 }
 
 func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.mu.Lock()
 	k.n++
-	now, cmd := k.at > 0 && k.n == k.at, k.of
-	dead := k.at > 0 && k.n > k.at
+	now, dead, before := k.at > 0 && k.n == k.at, k.at > 0 && k.n > k.at, k.at%2 == 0
+	process := k.of
 	k.mu.Unlock()
-	if dead || now && k.at%2 == 0 {
+	if dead || now && before {
 		if now {
-			_ = cmd.Process.Kill()
+			_ = process.Kill()
 		}
 		panic(http.ErrAbortHandler)
 	}
@@ -340,7 +351,7 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer resp.Body.Close()
 	if now {
-		_ = cmd.Process.Kill()
+		_ = process.Kill()
 		panic(http.ErrAbortHandler)
 	}
 	for name, v := range resp.Header {

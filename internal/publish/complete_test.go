@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -220,6 +221,30 @@ func both(t *testing.T, f func(t *testing.T, start func(before func(w http.Respo
 	}
 }
 
+// sentLog is what a registry was sent, in order.
+type sentLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *sentLog) note(_ http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.lines = append(l.lines, r.Method+" "+r.URL.Path)
+	}
+	return true
+}
+
+// take returns what was sent since it was last called.
+func (l *sentLog) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := l.lines
+	l.lines = nil
+	return lines
+}
+
 // What was published is there once, whoever signs, and stays as it is when it
 // is published again.
 func TestComplete(t *testing.T) {
@@ -232,15 +257,11 @@ func TestComplete(t *testing.T) {
 	for who, signer := range map[string]Signer{"key": keyed(t), "keyless": keyless, "nobody": nil} {
 		t.Run(who, func(t *testing.T) {
 			both(t, func(t *testing.T, start func(func(http.ResponseWriter, *http.Request) bool) string) {
-				var sent []string
-				host := start(func(_ http.ResponseWriter, r *http.Request) bool {
-					if r.Method != http.MethodGet && r.Method != http.MethodHead {
-						sent = append(sent, r.Method+" "+r.URL.Path)
-					}
-					return true
-				})
+				var log sentLog
+				host := start(log.note)
 				to := parse(t, host+"/team/tool:1.2.3")
 				first := complete(t, st, e, How{Signer: signer}, to)
+				sent := log.take()
 				if last := sent[len(sent)-1]; last != "PUT /v2/team/tool/manifests/1.2.3" {
 					t.Errorf("the last that was sent is %s", last)
 				}
@@ -249,9 +270,8 @@ func TestComplete(t *testing.T) {
 						t.Errorf("%+v was not sent", a)
 					}
 				}
-				sent = nil
 				again := complete(t, st, e, How{Signer: signer}, to)
-				if len(sent) > 0 {
+				if sent := log.take(); len(sent) > 0 {
 					t.Errorf("the second time sent %s", sent)
 				}
 				for i, a := range again.Images[0].Referrers {
@@ -306,12 +326,15 @@ func cutOff(t *testing.T, st *store.Store, e Evidence, signer sign.Signer, start
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	count, dead := 0, false
+	var mu sync.Mutex
+	count, dead, well := 0, false, false
 	host := start(func(w http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path == "/v2/" || n == 0 {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.URL.Path == "/v2/" || well {
 			return true
 		}
-		if count++; count < n || dead && n > 0 {
+		if count++; dead || count < n {
 			return !dead
 		}
 		dead = true
@@ -324,13 +347,15 @@ func cutOff(t *testing.T, st *store.Store, e Evidence, signer sign.Signer, start
 		t.Fatal(err)
 	}
 	_, err = Complete(ctx, st, pushes, e, How{Signer: signer}, Options{})
-	cut := n
-	n, dead = 0, false // the registry is well again
+	mu.Lock()
+	well = true // from now on
+	few := count < n
+	mu.Unlock()
 	if err == nil {
-		return count < cut
+		return few
 	}
 	if problem := whole(t, to, signer); problem != "" && !strings.HasPrefix(problem, "no tag") {
-		t.Errorf("cut off at request %d: the tag is there, but %s", cut, problem)
+		t.Errorf("cut off at request %d: the tag is there, but %s", n, problem)
 	}
 	complete(t, st, e, How{Signer: signer}, to)
 	return false
