@@ -181,6 +181,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"interrupt-at":   cmdInterruptAt,
 			"kill-loop":      cmdKillLoop,
 			"pe-checksum":    cmdPEChecksum,
+			"cosign":         cmdCosign,
 			"commit-again":   cmdCommitAgain,
 			"serve-musl":     cmdServeMusl,
 			"nightly":        cmdNightly,

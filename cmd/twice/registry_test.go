@@ -424,3 +424,16 @@ func cmdWatchPS(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}()
 }
+
+// cosign FILE builds the cosign that testdata/cosign pins.
+func cmdCosign(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: cosign FILE")
+	}
+	build := exec.Command("go", "build", "-trimpath", "-o", ts.MkAbs(args[0]), "github.com/sigstore/cosign/v3/cmd/cosign")
+	build.Dir = filepath.Join(ts.Getenv("ROOT"), "cmd", "twice", "testdata", "cosign")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("building cosign: %v\n%s", err, out)
+	}
+}
