@@ -74,9 +74,9 @@ func cmdInTools(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(work, 0o755))
 	ts.Check(syscall.Mount(ts.MkAbs("."), work, "", syscall.MS_BIND, ""))
 	defer func() { _ = syscall.Unmount(work, syscall.MNT_DETACH) }()
-	cmd := exec.Command(args[0], args[1:]...)
+	// A bare name would be looked for on this machine.
+	cmd := exec.Command(filepath.Join("/usr/bin", args[0]), args[1:]...)
 	cmd.SysProcAttr, cmd.Dir, cmd.Env = &syscall.SysProcAttr{Chroot: ts.Getenv("TOOLS")}, "/work", []string{"PATH=/usr/bin"}
-	cmd.Path = filepath.Join("/usr/bin", args[0])
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		ts.Fatalf("%v: %v\n%s", args, err, out)
