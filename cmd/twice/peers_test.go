@@ -74,12 +74,18 @@ func composedRoot(ts *testscript.TestScript, definition string, args ...string) 
 	return cmd
 }
 
-// peer COMMAND … runs a command of Debian's on the files of the script.
+// peer [-net] COMMAND … runs a command of Debian's on the files of the script,
+// without a network unless -net gives it this machine's.
 func cmdPeer(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: peer COMMAND …")
+	enter := func(args ...string) *exec.Cmd { return peersRoot(ts, args...) }
+	if len(args) > 0 && args[0] == "-net" {
+		enter = func(args ...string) *exec.Cmd { return composedRoot(ts, peers, args...) }
+		args = args[1:]
 	}
-	cmd := peersRoot(ts, args...)
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: peer [-net] COMMAND …")
+	}
+	cmd := enter(args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
