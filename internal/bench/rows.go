@@ -47,4 +47,7 @@ Once with an uncompressed layer and once with gzip; the output is gzip.`, memory
 of 2 GB, to a registry (go-containerregistry's, on disk, in another process) where the image
 has 1,000 referrers of others. It signs with an ECDSA SSH key, whose signatures are never the
 same: it looks for its own among theirs. "Again" is the same when all of it is there.`, publishMemory},
+	{"rebuild-memory", `Peak resident memory (VmHWM) of twice rebuild IMAGE@sha256:… of examples/hello with a file of 2 GB
+in its image, which has 1,000 referrers of others: the statement is found, the image pulled, both
+sides built, normalised and compared. The engine is another process.`, rebuildMemory},
 }
