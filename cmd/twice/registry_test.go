@@ -425,15 +425,22 @@ func cmdWatchPS(ts *testscript.TestScript, neg bool, args []string) {
 	}()
 }
 
-// cosign FILE builds the cosign that testdata/cosign pins.
-func cmdCosign(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: cosign FILE")
+// others are programs of others, by the folder of the module that pins them.
+var others = map[string][2]string{
+	"cosign": {"cmd/twice/testdata/cosign", "github.com/sigstore/cosign/v3/cmd/cosign"},
+	"crane":  {".", "github.com/google/go-containerregistry/cmd/crane"},
+}
+
+// other NAME builds a program of others into the script's folder.
+func cmdOther(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || others[args[0]][0] == "" {
+		ts.Fatalf("usage: other cosign|crane")
 	}
-	build := exec.Command("go", "build", "-trimpath", "-o", ts.MkAbs(args[0]), "github.com/sigstore/cosign/v3/cmd/cosign")
-	build.Dir = filepath.Join(ts.Getenv("ROOT"), "cmd", "twice", "testdata", "cosign")
+	from := others[args[0]]
+	build := exec.Command("go", "build", "-trimpath", "-o", ts.MkAbs(args[0]), from[1])
+	build.Dir = filepath.Join(ts.Getenv("ROOT"), from[0])
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		ts.Fatalf("building cosign: %v\n%s", err, out)
+		ts.Fatalf("building %s: %v\n%s", args[0], err, out)
 	}
 }
