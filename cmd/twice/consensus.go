@@ -13,7 +13,6 @@ import (
 	"github.com/craton-co/twice/internal/rebuild"
 	"github.com/craton-co/twice/internal/registry"
 	"github.com/craton-co/twice/internal/trust"
-	"github.com/craton-co/twice/internal/vouch"
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 )
@@ -122,11 +121,7 @@ func (c *consensusFlags) policy() (trust.Policy, *consensus.List, error) {
 	if err != nil {
 		return p, nil, err
 	}
-	root := c.trust.root.data
-	if root == nil {
-		root = vouch.SigstoreRoot
-	}
-	instance, err := vouch.NewInstance(root)
+	instance, err := c.trust.instance()
 	if err != nil {
 		return p, nil, err
 	}

@@ -72,12 +72,20 @@ func cmdKillLoop(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// scriptTwice is a command of the script, "twice ARG …", in its folder.
+func scriptTwice(ts *testscript.TestScript, args []string) *exec.Cmd {
+	cmd := exec.Command(twiceBinary, args[1:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), os.Environ()
+	for _, v := range []string{"TWICE_CACHE", "RUSTUP_HOME", "HOME", "TMPDIR"} {
+		cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
+	}
+	return cmd
+}
+
 // runTwice runs a command of the script; meanwhile is called while it runs. The exit
 // status of what a signal ended is -1.
 func runTwice(ts *testscript.TestScript, args []string, meanwhile func(*os.Process)) (stdout string, code int, stderr string) {
-	cmd := exec.Command(twiceBinary, args[1:]...)
-	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "TWICE_CACHE="+ts.Getenv("TWICE_CACHE"), "RUSTUP_HOME="+ts.Getenv("RUSTUP_HOME"), "HOME="+ts.Getenv("HOME"), "TMPDIR="+ts.Getenv("TMPDIR"))
+	cmd := scriptTwice(ts, args)
 	var out, text bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &text
 	cmd.WaitDelay = 5 * time.Second // what it started may hold the pipes
@@ -154,9 +162,7 @@ func cmdInterruptAt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: interrupt-at [-late] TEXT COMMAND …")
 	}
-	cmd := exec.Command(twiceBinary, args[2:]...)
-	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "TWICE_CACHE="+ts.Getenv("TWICE_CACHE"), "RUSTUP_HOME="+ts.Getenv("RUSTUP_HOME"), "HOME="+ts.Getenv("HOME"), "TMPDIR="+ts.Getenv("TMPDIR"))
+	cmd := scriptTwice(ts, args[1:])
 	seen := &watch{text: args[0], found: make(chan struct{})}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, seen

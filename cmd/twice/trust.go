@@ -57,15 +57,20 @@ func (t *trustFlags) policy() (trust.Policy, error) {
 	if len(t.identities) == 0 {
 		return p, nil
 	}
-	root := t.root.data
-	if root == nil {
-		root = vouch.SigstoreRoot
-	}
-	if p.Instance, err = vouch.NewInstance(root); err != nil {
+	if p.Instance, err = t.instance(); err != nil {
 		return p, err
 	}
 	for i, id := range t.identities {
 		p.Identities = append(p.Identities, vouch.Identity{Subject: id, Issuer: t.issuer[i]})
 	}
 	return p, nil
+}
+
+// instance is the Sigstore instance whose certificates count.
+func (t *trustFlags) instance() (*vouch.Instance, error) {
+	root := t.root.data
+	if root == nil {
+		root = vouch.SigstoreRoot
+	}
+	return vouch.NewInstance(root)
 }

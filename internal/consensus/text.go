@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/craton-co/twice/internal/verdict"
 )
 
 // Text writes the answer for people: who says what, what is not counted, the answer
@@ -78,12 +80,7 @@ func (r *Result) says(v Voice) string {
 
 // clean makes a claim of somebody's safe for a terminal, and short.
 func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
+	s = verdict.Clean(s)
 	if runes := []rune(s); len(runes) > 100 {
 		s = string(runes[:99]) + "…"
 	}

@@ -128,7 +128,7 @@ func (c *completion) image(ctx context.Context, p Push) (PublishedImage, error) 
 	if err != nil {
 		return out, err
 	}
-	there, err := c.exists(ctx, p.Digest.String())
+	there, err := c.repo.Has(ctx, "manifests/"+p.Digest.String(), manifests)
 	if err != nil {
 		return out, explain(c.repo, p.To, err)
 	}
@@ -297,16 +297,4 @@ func (c *completion) tagged(ctx context.Context, p Push) (digest.Digest, error) 
 		return "", explain(c.repo, p.To, errors.New("the registry does not say what the tag points at"))
 	}
 	return d, nil
-}
-
-func (c *completion) exists(ctx context.Context, ref string) (bool, error) {
-	resp, err := c.repo.Ask(ctx, registry.Write, http.MethodHead, c.repo.URL("manifests/"+ref), nil, manifests)
-	if err != nil {
-		return false, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return false, nil
-	}
-	return true, transport.CheckError(resp, http.StatusOK)
 }

@@ -42,7 +42,7 @@ func Attach(ctx context.Context, repo *registry.Repository, subject ocispec.Desc
 }
 
 func push(ctx context.Context, repo *registry.Repository, subject digest.Digest, r Referrer, text []byte, desc ocispec.Descriptor) (sent bool, err error) {
-	there, err := exists(ctx, repo, desc.Digest)
+	there, err := repo.Has(ctx, "manifests/"+desc.Digest.String(), ocispec.MediaTypeImageManifest)
 	if err != nil {
 		return false, err
 	}
@@ -72,19 +72,6 @@ func Enter(ctx context.Context, repo *registry.Repository, subject digest.Digest
 		_, err = enter(ctx, repo, subject, desc)
 	}
 	return repo.Explain(fmt.Sprintf("pushing a referrer of %s@%s", repo, subject), err)
-}
-
-// exists tells whether the manifest is there.
-func exists(ctx context.Context, repo *registry.Repository, d digest.Digest) (bool, error) {
-	resp, err := repo.Ask(ctx, registry.Write, http.MethodHead, repo.URL("manifests/"+d.String()), nil, ocispec.MediaTypeImageManifest)
-	if err != nil {
-		return false, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return false, nil
-	}
-	return true, transport.CheckError(resp, http.StatusOK)
 }
 
 // upload sends blobs and manifest, and tells whether the registry says that it

@@ -161,6 +161,20 @@ func (r *Repository) Ask(ctx context.Context, access Access, method, url string,
 	return client.Do(req)
 }
 
+// Has tells whether something is there: path is "manifests/REF" or "blobs/DIGEST".
+// It asks with the login that may write, for that is what comes next.
+func (r *Repository) Has(ctx context.Context, path, mediaType string) (bool, error) {
+	resp, err := r.Ask(ctx, Write, http.MethodHead, r.URL(path), nil, mediaType)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return false, nil
+	}
+	return true, transport.CheckError(resp, http.StatusOK)
+}
+
 // Put writes a manifest under a tag or its digest, and returns what the registry
 // says of it.
 func (r *Repository) Put(ctx context.Context, ref, mediaType string, manifest []byte) (http.Header, error) {

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,9 +25,11 @@ func Push(ctx context.Context, repo *registry.Repository, blobs image.Blobs, d o
 	return p.moved, repo.Explain("pushing to "+repo.String(), err)
 }
 
+// documents are what a registry is asked for.
+const documents = ocispec.MediaTypeImageManifest + ", " + ocispec.MediaTypeImageIndex
+
 type pusher struct {
 	repo   *registry.Repository
-	client *http.Client
 	remote *remote.Pusher
 	blobs  image.Blobs
 	seen   map[digest.Digest]bool
@@ -38,9 +38,6 @@ type pusher struct {
 
 func (p *pusher) push(ctx context.Context, d ocispec.Descriptor, tag string) error {
 	var err error
-	if p.client, err = p.repo.Client(ctx, registry.Write); err != nil {
-		return err
-	}
 	if p.remote, err = p.repo.Pusher(ctx); err != nil {
 		return err
 	}
@@ -80,7 +77,7 @@ func (p *pusher) document(ctx context.Context, d ocispec.Descriptor, depth int) 
 			return fmt.Errorf("%s: %w", b.Digest, err)
 		}
 	}
-	switch there, err := p.has(ctx, "manifests/", d.Digest); {
+	switch there, err := p.repo.Has(ctx, "manifests/"+d.Digest.String(), documents); {
 	case err != nil:
 		return err
 	case there:
@@ -96,7 +93,7 @@ func (p *pusher) blob(ctx context.Context, d ocispec.Descriptor) error {
 		return nil
 	}
 	p.seen[d.Digest] = true
-	switch there, err := p.has(ctx, "blobs/", d.Digest); {
+	switch there, err := p.repo.Has(ctx, "blobs/"+d.Digest.String(), documents); {
 	case err != nil:
 		return err
 	case there:
@@ -104,25 +101,7 @@ func (p *pusher) blob(ctx context.Context, d ocispec.Descriptor) error {
 		return nil
 	}
 	p.moved.add(d, true)
-	return p.remote.Upload(ctx, p.repo.Name, &blob{p.blobs, d})
-}
-
-// has asks the registry.
-func (p *pusher) has(ctx context.Context, at string, d digest.Digest) (bool, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.repo.URL(at+d.String()), nil)
-	if err != nil {
-		return false, err
-	}
-	req.Header.Set("Accept", ocispec.MediaTypeImageManifest+", "+ocispec.MediaTypeImageIndex)
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return false, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return false, nil
-	}
-	return true, transport.CheckError(resp, http.StatusOK)
+	return p.remote.Upload(ctx, p.repo.Name, Blob(p.blobs, d))
 }
 
 // raw is a document as go-containerregistry pushes one.
@@ -136,7 +115,10 @@ func (r raw) RawManifest() ([]byte, error) { return r.text, nil }
 // MediaType implements remote.Taggable's sibling: the header of the request.
 func (r raw) MediaType() (types.MediaType, error) { return types.MediaType(r.desc.MediaType), nil }
 
-// blob is a blob as go-containerregistry uploads one: checked while it is sent.
+// Blob is a blob as go-containerregistry uploads one, as a layer or part of an
+// image: checked while it is sent.
+func Blob(blobs image.Blobs, desc ocispec.Descriptor) v1.Layer { return &blob{blobs, desc} }
+
 type blob struct {
 	blobs image.Blobs
 	desc  ocispec.Descriptor
