@@ -42,11 +42,9 @@ func publishMemory(b *bench) []line {
 	k := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	check(os.WriteFile(key, pem.EncodeToMemory(must(ssh.MarshalPrivateKey(k, ""))), 0o600))
 
-	blobs := b.path("registry")
-	check(os.MkdirAll(blobs, 0o755))
-	srv := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)), ggcr.WithReferrersSupport(true), ggcr.WithBlobHandler(ggcr.NewDiskBlobHandler(blobs))))
-	defer srv.Close()
-	name := strings.TrimPrefix(srv.URL, "http://") + "/bench/large"
+	host, end := b.registry()
+	defer end()
+	name := host + "/bench/large"
 	repo := must(registry.OpenName(name, registry.Options{}))
 	defer repo.Close()
 	for i := range others {
@@ -59,10 +57,20 @@ func publishMemory(b *bench) []line {
 		first = append(first, b.peak("publish", tag, "--from", dir, "--ssh-key", key, "--allow-profile"))
 		again = append(again, b.peak("publish", tag, "--from", dir, "--ssh-key", key, "--allow-profile"))
 	}
-	check(os.RemoveAll(blobs))
 	check(os.RemoveAll(dir))
 	what := fmt.Sprintf("peak memory, publish of an image of %.1f GB with %d referrers", float64(size)/1e9, others)
 	return []line{{What: what, Twice: first, Unit: "MB", Goal: 100}, {What: what + ", again", Twice: again, Unit: "MB", Goal: 100}}
+}
+
+// registry starts one that keeps blobs on disk, and returns its address and what
+// ends it and removes them.
+func (b *bench) registry() (host string, end func()) {
+	blobs := must(os.MkdirTemp(b.scratch, "registry-"))
+	srv := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)), ggcr.WithReferrersSupport(true), ggcr.WithBlobHandler(ggcr.NewDiskBlobHandler(blobs))))
+	return strings.TrimPrefix(srv.URL, "http://"), func() {
+		srv.Close()
+		check(os.RemoveAll(blobs))
+	}
 }
 
 // release writes a release of one image, of one layer of size bytes.

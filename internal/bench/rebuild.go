@@ -3,14 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 
-	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -26,20 +22,17 @@ func rebuildMemory(b *bench) []line {
 	if b.small {
 		size, others = 1e8, 50
 	}
-	dir, blobs := b.path("large-project"), b.path("rebuild-registry")
+	dir := b.path("large-project")
 	check(os.CopyFS(dir, os.DirFS("examples/hello")))
 	check(os.Mkdir(filepath.Join(dir, "data"), 0o755))
 	check(os.WriteFile(filepath.Join(dir, "twice.toml"), []byte("[[image]]\nfiles = { \"data\" = \"/usr/share/large\" }\n"), 0o644))
 	f := must(os.Create(filepath.Join(dir, "data", "zeros")))
 	check(f.Truncate(size))
 	check(f.Close())
-	for _, args := range [][]string{{"init", "-q"}, {"add", "-A"}, {"-c", "user.name=bench", "-c", "user.email=bench@example.org", "commit", "-q", "-m", "large"}} {
-		b.output(b.command(nil, "git", append([]string{"-C", dir}, args...)...))
-	}
-	check(os.MkdirAll(blobs, 0o755))
-	srv := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)), ggcr.WithReferrersSupport(true), ggcr.WithBlobHandler(ggcr.NewDiskBlobHandler(blobs))))
-	defer srv.Close()
-	name := strings.TrimPrefix(srv.URL, "http://") + "/bench/project"
+	b.commit(dir)
+	host, end := b.registry()
+	defer end()
+	name := host + "/bench/project"
 	said, _ := b.output(b.twice("publish", name+":1", dir, "--no-sign", "--json"))
 	var published struct {
 		Images []struct {
@@ -62,7 +55,6 @@ func rebuildMemory(b *bench) []line {
 	for range b.n {
 		peaks = append(peaks, b.peak("rebuild", name+"@"+image.String(), "--source", dir))
 	}
-	check(os.RemoveAll(blobs))
 	check(os.RemoveAll(dir))
 	return []line{{What: fmt.Sprintf("peak memory, rebuild of an image with a file of %.1f GB and %d referrers", float64(size)/1e9, others), Twice: peaks, Unit: "MB", Goal: 100}}
 }

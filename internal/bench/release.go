@@ -81,11 +81,16 @@ func (b *bench) releaseSource() string {
 			check(os.WriteFile(file, bytes.ReplaceAll(text, []byte(wanted), []byte(here)), 0o644))
 			b.output(b.twice("lock", "--profile", "local", dir))
 		}
-		for _, args := range []string{"init -q", "add -A", "-c user.name=a -c user.email=a@example.org commit -q -m all"} {
-			b.output(b.command(nil, "git", append([]string{"-C", dir}, strings.Fields(args)...)...))
-		}
+		b.commit(dir)
 	})
 	return dir
+}
+
+// commit makes a repository of a folder, with one commit.
+func (b *bench) commit(dir string) {
+	for _, args := range []string{"init -q", "add -A", "-c user.name=a -c user.email=a@example.org commit -q -m all"} {
+		b.output(b.command(nil, "git", append([]string{"-C", dir}, strings.Fields(args)...)...))
+	}
 }
 
 // nightly is the newest that rustup has.
