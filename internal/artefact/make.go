@@ -65,13 +65,14 @@ func (b Build) archives(ctx context.Context) ([]Artefact, error) {
 			return nil, err
 		}
 	}
-	for _, name := range b.Project.Config.Archive.OutDir {
+	for i, name := range b.Project.Config.Archive.OutDir {
+		where := b.Project.Config.Where("archive", "out-dir", i)
 		e, err := onDisk(b.title()+"/"+name, filepath.Join(b.Out, "made", filepath.FromSlash(name)), 0o644, epoch)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 		if _, taken := t.Get(e.Path); taken {
-			return nil, fmt.Errorf("%s: out-dir %s is in the archive already", config.Name, name)
+			return nil, fmt.Errorf("%s: out-dir %s is in the archive already", where, name)
 		}
 		if err := t.Add(e); err != nil {
 			return nil, err
@@ -194,7 +195,7 @@ func (b Build) image(ctx context.Context, tools resolve.Tools, im config.Image) 
 	}
 	for _, from := range slices.Sorted(maps.Keys(im.Files)) {
 		if err := b.copyInto(t, from, strings.TrimPrefix(im.Files[from], "/")); err != nil {
-			return image.Image{}, err
+			return image.Image{}, fmt.Errorf("%s: %w", b.Project.Config.Where("image", im.Nth, "files", from), err)
 		}
 	}
 	if err := b.addLicences(t, "usr/share/doc/"+b.Config.Name+"/third-party-licences"); err != nil {
@@ -226,7 +227,7 @@ func (b Build) copyInto(t *layer.Tree, from, to string) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("%s: the workspace has no %s to put into the image", config.Name, from)
+		return fmt.Errorf("the workspace has no %s to put into the image", from)
 	}
 	return nil
 }

@@ -117,15 +117,8 @@ type File struct {
 
 	// Text is what was parsed, for Where; nil: nothing was.
 	Text []byte `toml:"-" json:"-"`
-}
-
-// Where says on which line of the file a value stands: "twice.toml:12".
-// Without a file, or where it isn't in it, that is the file's name alone.
-func (f *File) Where(value string) string {
-	if !strings.Contains(string(f.Text), value) || value == "" {
-		return Name
-	}
-	return fmt.Sprintf("%s:%d", Name, lineOf(f.Text, value))
+	// Using is the profile that Use was called with.
+	Using string `toml:"-" json:"-"`
 }
 
 // Profile is other inputs under a name. What is nil stays as it is.
@@ -204,6 +197,9 @@ type Build struct {
 	Provenance bool `toml:"provenance,omitempty" json:"provenance,omitempty"`
 	// Auditable puts the list of packages into the programs, as cargo-auditable does.
 	Auditable bool `toml:"auditable,omitempty" json:"auditable,omitempty"`
+
+	// Nth is which [[build]] table of the file it is, from 0, for Where.
+	Nth int `toml:"-" json:"-"`
 }
 
 // NoDefaultFeatures reports whether cargo gets --no-default-features.
@@ -228,6 +224,8 @@ type Image struct {
 	Files           map[string]string `toml:"files,omitempty" json:"files,omitempty"`
 	DriverLibraries []string          `toml:"driver-libraries,omitempty" json:"driver_libraries,omitempty"`
 
+	// Nth is which [[image]] table of the file it is, from 0, for Where.
+	Nth int `toml:"-" json:"-"`
 	// Platform is the build's, "linux/arm64"; empty for linux/amd64. It is
 	// filled in, never read.
 	Platform string `toml:"-" json:"platform,omitempty"`
@@ -290,6 +288,7 @@ func (f *File) Use(name string) error {
 		}
 		return fault.Hintf(err, "there are: %s", strings.Join(f.ProfileNames(), ", "))
 	}
+	f.Using = name
 	if p.Toolchain != nil {
 		f.Toolchain = *p.Toolchain
 	}

@@ -1,6 +1,12 @@
 package config
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,13 +44,41 @@ func TestFormatRoundTrip(t *testing.T) {
 	}
 }
 
+// Every error names the line of what is wrong, and not that of the same word
+// somewhere else.
 func TestErrorsNameTheLine(t *testing.T) {
+	const sha = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	line := regexp.MustCompile(`^twice\.toml:[1-9][0-9]*: `)
+	var seen []string
 	for _, c := range []struct{ text, want string }{
+		{"name = 5\n", "twice.toml:1: "},
+		{"\nname = \"a\"\nname = \"b\"\n", "twice.toml:3: "},
+		{"\ngit = \"yes\"\n", "twice.toml:2: "},
+		{"# x\nbuild = 3\n", "twice.toml:2: "},
+		{"\n\n[build]\nname = \"x\"\n", "twice.toml:3: "},
+		{"\n[[toolchain]]\nchannel = \"1.95.0\"\n", "twice.toml:2: "},
+		{"[[build]]\n\nenv = { A = 1 }\n", "twice.toml:3: "},
+		{"\nepoch = 99999999999999999999\n", "twice.toml:2: "},
+		{"\nepoch = 1.5\n", "twice.toml:2: "},
+		{"\n[archive]\nfiles = \"x\"\n", "twice.toml:3: "},
+		{"\nname = \"\xff\"\n", "twice.toml:2: "},
+		{"\n[check.cargo-deny]\nversion = \"1.0.0\"\n", "twice.toml:2: cargo-deny must have"},
+		{"[check]\n\ncargo-deny = { version = \"1.0.0\", sha256 = \"" + sha[7:] + "\" }\nadvisory-db = { commit = \"main\" }\n", "twice.toml:4: advisory-db must have"},
+		{"# https://x\n[source]\nrepository = \"https://x\"\n", `twice.toml:3: repository "https://x"`},
+		{"[builder]\nimage = \"x@" + sha + "\"\npackages = [\"cmake\"]\n", "twice.toml:3: packages are added"},
+		{"# CMake\n[[build]]\nname = \"CMake\"\n[builder]\npackages = [\"CMake\"]\n", `twice.toml:5: "CMake" is not`},
+		{"[[build]]\nname = \"a\"\n[[build]]\nenv = {\n  \"a\" = \"1\",\n  \"b\" = \"1\\n\" }\n", "twice.toml:6: the value of b"},
+		{"[[image]]\nname = \"a b\"\n", `twice.toml:2: name "a b"`},
+		{"[toolchain]\nchannel = \"newest\"\n", `twice.toml:2: toolchain channel "newest" is not one`},
+		{"[profile.a.toolchain]\n\nchannel = \"newest\"\n", `twice.toml:3: toolchain channel "newest" is not one`},
+		{"\n[image]\nbase = \"scratch\"\n", "twice.toml:2: there can be several"},
+		{"[[image]]\n\nbase = \"a b\"\n", `twice.toml:3: base "a b": a definition`},
+		{"[profile.a.cuda]\nredist = \"12\"\n", `twice.toml:2: "12" is not a release`},
 		{"[toolchain]\nchanel = \"1.95.0\"\n", "twice.toml:2: unknown key toolchain.chanel"},
 		{"\n[[build]\n", "twice.toml:2: "},
 		{"[builder]\npackages = [\"cmake\",\n  \"CMake\"]\n", `twice.toml:3: "CMake" is not the name of a Debian package`},
 		{"[[build]]\nname = \"../x\"\n", `twice.toml:2: "../x" can't be a name`},
-		{"[[build]]\nname = \"a\"\n[[build]]\nname = \"a\"\n", `two builds are called "a"`},
+		{"[[build]]\nname = \"a\"\n[[build]]\nname = \"a\"\n", `twice.toml:4: two builds are called "a"`},
 		{"[[build]]\nfeatures = [\"a b\"]\n", "twice.toml:2: "},
 		{"[[build]]\ntarget = \"x86\"\n", "twice.toml:2: "},
 		{"[[build]]\nenv = { CARGO_HOME = \"/x\" }\n", "twice.toml:2: CARGO_HOME can't be set: the build's fixed environment has it"},
@@ -76,14 +110,56 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"epoch = -1\n", "twice.toml:1: epoch"},
 	} {
 		_, err := Parse([]byte(c.text))
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: %v, want %q", c.text, err, c.want)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !line.MatchString(err.Error()) {
+			t.Errorf("%q: %v, want %q with a line", c.text, err, c.want)
+			continue
+		}
+		seen = append(seen, err.Error())
+	}
+	for _, format := range rejections(t) {
+		pattern := verb.ReplaceAllString(regexp.QuoteMeta(format), "(?s:.*)")
+		if ok := slices.ContainsFunc(seen, regexp.MustCompile(pattern).MatchString); !ok {
+			t.Errorf("no case ends with %q", format)
 		}
 	}
 	_, err := Parse([]byte("x = 1\n"))
 	if fault.HintOf(err) == "" {
 		t.Error("an unknown key has no hint")
 	}
+}
+
+var verb = regexp.MustCompile(`%[a-z]`)
+
+// rejections are the texts of all errors of what a file says.
+func rejections(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, name := range []string{"parse.go", "cuda.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 2 {
+				return true
+			}
+			f, isName := call.Fun.(*ast.Ident)
+			text, isText := call.Args[1].(*ast.BasicLit)
+			if isName && f.Name == "bad" && isText {
+				s, err := strconv.Unquote(text.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, s)
+			}
+			return true
+		})
+	}
+	if len(all) < 30 {
+		t.Fatalf("only %d errors were found in the source", len(all))
+	}
+	return all
 }
 
 // A lock goes stale by what decides inputs, and by nothing else.
@@ -168,6 +244,7 @@ channel = "1.95.0"
 	want := parse()
 	want.Toolchain = Toolchain{Channel: "1.95.0"}
 	want.Images[0].Base = "runtime-cc"
+	want.Using = "local"
 	if d := cmp.Diff(want, local); d != "" {
 		t.Error(d)
 	}

@@ -21,44 +21,44 @@ func (c *CUDA) Requirements() []pypi.Requirement {
 	return out
 }
 
-func (c *CUDA) check(bad func(value, format string, a ...any) error) error {
+func (c *CUDA) check(bad reject, at []any) error {
 	if c == nil {
 		return nil
 	}
 	if len(c.Wheels) == 0 && c.Redist == "" {
-		return bad("[cuda]", "[cuda] names neither wheels nor redist")
+		return bad(at, "[cuda] names neither wheels nor redist")
 	}
 	seen := map[string]bool{}
 	toolkit := false
-	for _, w := range c.Wheels {
+	for i, w := range c.Wheels {
 		r, err := pypi.ParseRequirement(w)
 		if err != nil {
-			return bad(w, "%v", err)
+			return bad(in(at, "wheels", i), "%v", err)
 		}
 		if seen[r.Name] {
-			return bad(w, "%s is asked for twice", r.Name)
+			return bad(in(at, "wheels", i), "%s is asked for twice", r.Name)
 		}
 		seen[r.Name] = true
 		if r.Name != cuda.LibClang && !strings.HasPrefix(r.Name, "nvidia-") {
-			return bad(w, "%s is neither a wheel of NVIDIA's nor %s", r.Name, cuda.LibClang)
+			return bad(in(at, "wheels", i), "%s is neither a wheel of NVIDIA's nor %s", r.Name, cuda.LibClang)
 		}
 		toolkit = toolkit || r.Name != cuda.LibClang
 	}
 	if c.Redist == "" {
 		if len(c.Components) > 0 {
-			return bad("components", "components are those of redist, which is not set")
+			return bad(in(at, "components"), "components are those of redist, which is not set")
 		}
 		return nil
 	}
 	if toolkit {
-		return bad("redist", "redist and wheels of NVIDIA's are two toolkits: choose one")
+		return bad(in(at, "redist"), "redist and wheels of NVIDIA's are two toolkits: choose one")
 	}
 	if !cuda.ReleaseRE.MatchString(c.Redist) {
-		return bad(c.Redist, "%q is not a release of CUDA: 12.9.1", c.Redist)
+		return bad(in(at, "redist"), "%q is not a release of CUDA: 12.9.1", c.Redist)
 	}
-	for _, n := range c.Components {
+	for i, n := range c.Components {
 		if !cuda.ComponentRE.MatchString(n) {
-			return bad(n, "%q is not a component of CUDA: cuda_nvcc", n)
+			return bad(in(at, "components", i), "%q is not a component of CUDA: cuda_nvcc", n)
 		}
 	}
 	return nil

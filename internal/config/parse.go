@@ -1,15 +1,18 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/rust"
+	"github.com/craton-co/twice/internal/tomldoc"
 	"github.com/opencontainers/go-digest"
 	"github.com/pelletier/go-toml/v2"
 )
@@ -43,10 +46,25 @@ func Parse(data []byte) (*File, error) {
 	if err := d.Decode(&f); err != nil {
 		return nil, fault.Hint(tomlError(err), "the keys are listed by `twice init --help`")
 	}
-	if err := f.check(data); err != nil {
+	f.Text = data
+	for i := range f.Builds {
+		f.Builds[i].Nth = i
+	}
+	for i := range f.Images {
+		f.Images[i].Nth = i
+	}
+	doc, err := tomldoc.Parse(Name, data)
+	if err != nil {
 		return nil, err
 	}
-	f.Text = data
+	for _, name := range []string{"build", "image"} { // the decoder takes one table for an array of one
+		if v := doc.Root.Get(name); v != nil && v.Table != nil {
+			return nil, fault.Hintf(fmt.Errorf("%s:%d: there can be several: [%s] is one", Name, v.Line, name), "write [[%s]]", name)
+		}
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	return &f, nil
 }
 
@@ -66,151 +84,209 @@ func tomlError(err error) error {
 	return fmt.Errorf("%s: %w", Name, err)
 }
 
-func (f *File) check(data []byte) error {
-	bad := func(value, format string, a ...any) error {
-		return fmt.Errorf("%s:%d: %s", Name, lineOf(data, value), fmt.Sprintf(format, a...))
+func (f *File) check() error {
+	bad := func(at []any, format string, a ...any) error {
+		return fmt.Errorf("%s: %s", f.Where(at...), fmt.Sprintf(format, a...))
 	}
 	if f.Epoch != nil && (*f.Epoch < 0 || *f.Epoch > 253402300799) {
-		return bad("epoch", "epoch %d is not a time between 1970 and 9999", *f.Epoch)
+		return bad(place("epoch"), "epoch %d is not a time between 1970 and 9999", *f.Epoch)
 	}
 	if f.Name != "" && !nameRE.MatchString(f.Name) {
-		return bad(f.Name, "%q can't be a name: letters, digits, dot, dash and underscore", f.Name)
+		return bad(place("name"), "%q can't be a name: letters, digits, dot, dash and underscore", f.Name)
 	}
 	if c := f.Check; c != nil {
 		if !crateVersionRE.MatchString(c.CargoDeny.Version) || !hexRE.MatchString(c.CargoDeny.SHA256) {
-			return fault.Hint(bad("cargo-deny", "cargo-deny must have a version and the sha256 of its .crate"), "docs/audit.md has the lines")
+			return fault.Hint(bad(place("check", "cargo-deny"), "cargo-deny must have a version and the sha256 of its .crate"), "docs/audit.md has the lines")
 		}
 		if !commitRE.MatchString(c.AdvisoryDB.Commit) {
-			return fault.Hint(bad("advisory-db", "advisory-db must have a commit of 40 hexadecimal digits"), "`git ls-remote https://github.com/RustSec/advisory-db HEAD` has today's")
+			return fault.Hint(bad(place("check", "advisory-db"), "advisory-db must have a commit of 40 hexadecimal digits"), "`git ls-remote https://github.com/RustSec/advisory-db HEAD` has today's")
 		}
 	}
 	if f.Source != nil && f.Source.Repository != "" && !IsRepository(f.Source.Repository) {
-		return bad(f.Source.Repository, "repository %q is not a URL for everybody: https://HOST/PATH, or ssh:// or git://", f.Source.Repository)
+		return bad(place("source", "repository"), "repository %q is not a URL for everybody: https://HOST/PATH, or ssh:// or git://", f.Source.Repository)
 	}
-	if err := f.Builder.check(bad); err != nil {
+	if err := f.Toolchain.check(bad, place("toolchain")); err != nil {
 		return err
 	}
-	for name, p := range f.Profiles {
+	if err := f.Builder.check(bad, place("builder")); err != nil {
+		return err
+	}
+	for _, name := range f.ProfileNames() {
+		p, at := f.Profiles[name], place("profile", name)
 		if !profileRE.MatchString(name) {
-			return bad(name, "%q can't be a profile: lower-case letters, digits and dashes", name)
+			return bad(at, "%q can't be a profile: lower-case letters, digits and dashes", name)
 		}
-		if p.Builder != nil {
-			if err := p.Builder.check(bad); err != nil {
+		if p.Toolchain != nil {
+			if err := p.Toolchain.check(bad, in(at, "toolchain")); err != nil {
 				return err
 			}
 		}
-		if err := p.CUDA.check(bad); err != nil {
+		if p.Builder != nil {
+			if err := p.Builder.check(bad, in(at, "builder")); err != nil {
+				return err
+			}
+		}
+		if err := p.CUDA.check(bad, in(at, "cuda")); err != nil {
 			return err
 		}
-		if err := (Image{Base: p.Base}).check(bad); err != nil {
+		if err := checkImage("base", p.Base, bad, in(at, "base")); err != nil {
 			return err
 		}
 	}
-	if err := f.CUDA.check(bad); err != nil {
+	if err := f.CUDA.check(bad, place("cuda")); err != nil {
 		return err
 	}
 	names := map[string]bool{}
-	for _, b := range f.Builds {
-		for _, n := range append([]string{b.Name, b.Profile}, append(slices.Clone(b.Packages), b.Bins...)...) {
-			if n != "" && !nameRE.MatchString(n) {
-				return bad(n, "%q can't be a name: letters, digits, dot, dash and underscore", n)
-			}
+	for i, b := range f.Builds {
+		if err := b.check(bad, place("build", i)); err != nil {
+			return err
 		}
 		if b.Name != "" && names[b.Name] {
-			return bad(b.Name, "two builds are called %q", b.Name)
+			return fault.Hint(bad(place("build", i, "name"), "two builds are called %q", b.Name), "give one of them another name = \"…\"")
 		}
 		names[b.Name] = true
-		if b.Target != "" && !tripleRE.MatchString(b.Target) {
-			return bad(b.Target, "%q is not a target triple", b.Target)
-		}
-		for _, ft := range b.Features {
-			if !featureRE.MatchString(ft) {
-				return bad(ft, "%q is not the name of a feature", ft)
-			}
-		}
-		for k, v := range b.Env {
-			if !envRE.MatchString(k) || reserved(k) {
-				return bad(k, "%s can't be set: %s", k, reservedWhy(k))
-			}
-			if strings.ContainsAny(v, "\x00\n\r") {
-				return bad(k, "the value of %s has a line break or a NUL in it", k)
-			}
-		}
 	}
-	for _, im := range f.Images {
-		if err := im.check(bad); err != nil {
+	for i, im := range f.Images {
+		if err := im.check(bad, place("image", i)); err != nil {
 			return err
 		}
 		if im.Build != "" && len(im.Builds) > 0 {
-			return bad(im.Build, "an image has either build or builds")
+			return bad(place("image", i, "build"), "an image has either build or builds")
 		}
-		for _, b := range append(slices.Clone(im.Builds), im.Build) {
-			if b != "" && !names[b] {
-				return bad(b, "there is no build called %q", b)
+		if im.Build != "" && !names[im.Build] {
+			return fault.Hint(bad(place("image", i, "build"), "there is no build called %q", im.Build), namesOf(f.Builds))
+		}
+		for j, b := range im.Builds {
+			if !names[b] {
+				return fault.Hint(bad(place("image", i, "builds", j), "there is no build called %q", b), namesOf(f.Builds))
 			}
 		}
 	}
-	for _, fm := range f.Archive.Formats {
+	for i, fm := range f.Archive.Formats {
 		if !slices.Contains([]string{"tar.gz", "tar.zst", "zip"}, fm) {
-			return bad(fm, "%q is not an archive format: tar.gz, tar.zst or zip", fm)
+			return bad(place("archive", "formats", i), "%q is not an archive format: tar.gz, tar.zst or zip", fm)
 		}
 	}
-	for _, g := range f.Archive.Files {
+	for i, g := range f.Archive.Files {
 		if _, err := path.Match(g, "x"); err != nil || !inside(g) {
-			return bad(g, "%q is not a pattern inside the workspace", g)
+			return bad(place("archive", "files", i), "%q is not a pattern inside the workspace", g)
 		}
 	}
-	for _, p := range f.Archive.OutDir {
+	for i, p := range f.Archive.OutDir {
 		if !inside(p) || !outDirRE.MatchString(p) {
-			return bad(p, "%q is not the path of a file in OUT_DIR: letters, digits, dots, dashes, underscores and slashes", p)
+			return bad(place("archive", "out-dir", i), "%q is not the path of a file in OUT_DIR: letters, digits, dots, dashes, underscores and slashes", p)
 		}
 	}
 	return nil
 }
 
-func (b Builder) check(bad func(value, format string, a ...any) error) error {
-	for _, p := range b.Packages {
+// namesOf is the hint of a build that is none.
+func namesOf(builds []Build) string {
+	var names []string
+	for _, b := range builds {
+		if b.Name != "" {
+			names = append(names, b.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "name = \"…\" in a [[build]] table names one"
+	}
+	return "there are: " + strings.Join(names, ", ")
+}
+
+func (b Build) check(bad reject, at []any) error {
+	name := func(n string, at []any) error {
+		if n != "" && !nameRE.MatchString(n) {
+			return bad(at, "%q can't be a name: letters, digits, dot, dash and underscore", n)
+		}
+		return nil
+	}
+	if err := cmp.Or(name(b.Name, in(at, "name")), name(b.Profile, in(at, "profile"))); err != nil {
+		return err
+	}
+	for i, n := range b.Packages {
+		if err := name(n, in(at, "packages", i)); err != nil {
+			return err
+		}
+	}
+	for i, n := range b.Bins {
+		if err := name(n, in(at, "bins", i)); err != nil {
+			return err
+		}
+	}
+	if b.Target != "" && !tripleRE.MatchString(b.Target) {
+		return bad(in(at, "target"), "%q is not a target triple", b.Target)
+	}
+	for i, ft := range b.Features {
+		if !featureRE.MatchString(ft) {
+			return bad(in(at, "features", i), "%q is not the name of a feature", ft)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(b.Env)) {
+		if !envRE.MatchString(k) || reserved(k) {
+			return bad(in(at, "env", k), "%s can't be set: %s", k, reservedWhy(k))
+		}
+		if strings.ContainsAny(b.Env[k], "\x00\n\r") {
+			return bad(in(at, "env", k), "the value of %s has a line break or a NUL in it", k)
+		}
+	}
+	return nil
+}
+
+func (t Toolchain) check(bad reject, at []any) error {
+	if t.Channel == "" || t.Channel == rust.Debian {
+		return nil
+	}
+	if err := rust.CheckChannel(t.Channel); err != nil {
+		return fault.Hint(bad(in(at, "channel"), "%v", err), fault.HintOf(err))
+	}
+	return nil
+}
+
+func (b Builder) check(bad reject, at []any) error {
+	for i, p := range b.Packages {
 		if !debianRE.MatchString(p) {
-			return bad(p, "%q is not the name of a Debian package", p)
+			return bad(in(at, "packages", i), "%q is not the name of a Debian package", p)
 		}
 	}
 	if b.ByDigest() && len(b.Packages) > 0 {
-		return bad(b.Packages[0], "packages are added to a definition, and not to an image by digest")
+		return bad(in(at, "packages"), "packages are added to a definition, and not to an image by digest")
 	}
-	return checkImage("image", b.Image, bad)
+	return checkImage("image", b.Image, bad, in(at, "image"))
 }
 
-func (im Image) check(bad func(value, format string, a ...any) error) error {
+func (im Image) check(bad reject, at []any) error {
 	if im.Name != "" && !nameRE.MatchString(im.Name) {
-		return bad(im.Name, "name %q: letters, digits, dots, dashes and underscores", im.Name)
+		return bad(in(at, "name"), "name %q: letters, digits, dots, dashes and underscores", im.Name)
 	}
 	if im.User != "" && !userRE.MatchString(im.User) {
-		return bad(im.User, "user %q: a number, or two with a colon between them", im.User)
+		return bad(in(at, "user"), "user %q: a number, or two with a colon between them", im.User)
 	}
-	for _, e := range im.Expose {
+	for i, e := range im.Expose {
 		if !exposeRE.MatchString(e) {
-			return bad(e, "%q is not a port: 8080 or 8080/tcp", e)
+			return bad(in(at, "expose", i), "%q is not a port: 8080 or 8080/tcp", e)
 		}
 	}
-	for from, to := range im.Files {
+	for _, from := range slices.Sorted(maps.Keys(im.Files)) {
+		to := im.Files[from]
 		if !inside(from) {
-			return bad(from, "%q is not a path inside the workspace", from)
+			return bad(in(at, "files", from), "%q is not a path inside the workspace", from)
 		}
 		if !path.IsAbs(to) || path.Clean(to) != to {
-			return bad(to, "%q is not an absolute path in the image", to)
+			return bad(in(at, "files", from), "%q is not an absolute path in the image", to)
 		}
 	}
-	return checkImage("base", im.Base, bad)
+	return checkImage("base", im.Base, bad, in(at, "base"))
 }
 
-func checkImage(what, ref string, bad func(value, format string, a ...any) error) error {
+func checkImage(what, ref string, bad reject, at []any) error {
 	if strings.Contains(ref, "@") {
 		_, d, _ := strings.Cut(ref, "@")
 		if _, err := digest.Parse(d); err != nil {
-			return bad(ref, "%s %q: %v", what, ref, err)
+			return bad(at, "%s %q: %v", what, ref, err)
 		}
 	} else if ref != "" && !nameRE.MatchString(ref) {
-		return bad(ref, "%s %q: a definition's name, scratch, or name@sha256:…", what, ref)
+		return bad(at, "%s %q: a definition's name, scratch, or name@sha256:…", what, ref)
 	}
 	return nil
 }
@@ -239,16 +315,4 @@ func reservedWhy(k string) string {
 		return "the build's fixed environment has it"
 	}
 	return "not the name of an environment variable"
-}
-
-// lineOf finds the line on which a value stands: semantic checks run on the
-// decoded file, which has lost its positions.
-func lineOf(data []byte, value string) int {
-	text := string(data)
-	for _, needle := range []string{strconv.Quote(value), "'" + value + "'", value} {
-		if i := strings.Index(text, needle); i >= 0 {
-			return 1 + strings.Count(text[:i], "\n")
-		}
-	}
-	return 1
 }

@@ -10,6 +10,11 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 )
 
+// NoPackage is the error of a name that was asked for and that no package has.
+type NoPackage struct{ Name string }
+
+func (e *NoPackage) Error() string { return "no package " + e.Name + " in the index" }
+
 // Resolve returns the packages of these names and everything that they need
 // before they work, sorted by name; with essential also every package marked
 // Essential. A dependency on a name in without counts as met.
@@ -34,7 +39,7 @@ func (ix *Index) Extend(have []Package, names []string, essential bool, without 
 		p, ok := r.chosen[n]
 		if !ok {
 			if p, ok = ix.packages[n]; !ok {
-				return nil, fault.Hint(fmt.Errorf("no package %s in the index", n),
+				return nil, fault.Hint(&NoPackage{n},
 					"look for its name in this Debian release; only the main component is read")
 			}
 		}

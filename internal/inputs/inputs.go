@@ -110,7 +110,7 @@ func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
 	}
 	for _, ref := range p.Bases() {
 		if _, err := resolve.Pull(ctx, tools, ref, tools.Fetcher.Offline); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", p.WhereBase(ref), err)
 		}
 	}
 	return nil

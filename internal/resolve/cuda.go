@@ -56,7 +56,7 @@ func (p *Project) relockCUDA(ctx context.Context, tools Tools, old *lock.Lock, m
 		}
 		f, err := lockWheel(ctx, tools, r)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", p.whereWheel(r), err)
 		}
 		c.Wheels = append(c.Wheels, f)
 	}
@@ -69,17 +69,17 @@ func (p *Project) relockCUDA(ctx context.Context, tools Tools, old *lock.Lock, m
 		if c.Form, c.Version = cuda.Redist, x.Redist; before.Form == c.Form && before.Version == c.Version && hasArchives(before.Archives, components(x)) {
 			c.Archives = before.Archives
 		} else if c.Archives, err = lockRedist(ctx, tools, x); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", p.Config.Where("cuda", "redist"), err)
 		}
 	}
 	if ref := p.Config.Builder.Image; p.Config.Builder.ByDigest() {
 		im, err := Pull(ctx, tools, ref, tools.Fetcher.Offline)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", p.WhereBase(ref), err)
 		}
 		v, ok := CUDAVersion(im)
 		if ok && c.Form != "" {
-			return nil, fault.Hintf(fmt.Errorf("%s has CUDA %s, and [cuda] of %s asks for another", ref, v, config.Name), "take one of them out")
+			return nil, fault.Hintf(fmt.Errorf("%s: %s has CUDA %s, and [cuda] asks for another", p.Config.Where("cuda"), ref, v), "take one of them out")
 		}
 		if ok {
 			c.Form, c.Version = cuda.Image, v
@@ -89,6 +89,16 @@ func (p *Project) relockCUDA(ctx context.Context, tools Tools, old *lock.Lock, m
 		return nil, nil
 	}
 	return c, nil
+}
+
+// whereWheel says where a wheel is asked for.
+func (p *Project) whereWheel(r pypi.Requirement) string {
+	for i, w := range p.Config.CUDA.Wheels {
+		if x, err := pypi.ParseRequirement(w); err == nil && x == r {
+			return p.Config.Where("cuda", "wheels", i)
+		}
+	}
+	return p.Config.Where("cuda", "wheels")
 }
 
 // wheelsVersion is the toolkit's, from the wheel of its runtime or else of the

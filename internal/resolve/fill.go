@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/fault"
@@ -48,6 +49,11 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 			f.Builder.Image = DebianBuilder
 		}
 	}
+	if !f.Builder.ByDigest() {
+		if _, err := images.Load(f.Builder.Image); err != nil {
+			return fault.Hintf(fmt.Errorf("%s: builder: %w", f.Where("builder", "image"), err), "there are: %s; or an image by digest", strings.Join(images.Names(), ", "))
+		}
+	}
 	if len(f.Builds) == 0 {
 		f.Builds = []config.Build{{}}
 	}
@@ -73,7 +79,7 @@ func Fill(f *config.File, ws *cargo.Workspace, profile string) error {
 		}
 		name := f.Images[i].Title()
 		if names[name] {
-			return fault.Hint(fmt.Errorf("%s: two images are called %q", f.Where(name), name), "give one of them another name = \"…\"")
+			return fault.Hint(fmt.Errorf("%s: two images are called %q", f.Where("image", f.Images[i].Nth, "name"), name), "give one of them another name = \"…\"")
 		}
 		names[name] = true
 	}
@@ -97,20 +103,20 @@ func takeApart(f *config.File, ws *cargo.Workspace, names map[string]bool) error
 		}
 		title := cmp.Or(im.Name, f.Name, contentName(ws))
 		if names[title] {
-			return fault.Hint(fmt.Errorf("%s: two images are called %q", f.Where(title), title), "give one of them another name = \"…\"")
+			return fault.Hint(fmt.Errorf("%s: two images are called %q", f.Where("image", im.Nth, "name"), title), "give one of them another name = \"…\"")
 		}
 		names[title] = true
-		for _, name := range im.Builds {
+		for i, name := range im.Builds {
 			b, ok := f.Build(name)
 			if !ok {
-				return fmt.Errorf("%s: there is no build called %q", f.Where(name), name)
+				return fmt.Errorf("%s: there is no build called %q", f.Where("image", im.Nth, "builds", i), name)
 			}
 			part := im
 			part.Build, part.Builds, part.Index = name, nil, title
 			part.Name = title + "-" + Platform(b.Target).Architecture
 			if slices.ContainsFunc(all, func(x config.Image) bool { return x.Index == title && x.Name == part.Name }) {
-				return fault.Hint(fmt.Errorf("%s: image %s: two of its builds are for %s", f.Where(name), title, Platform(b.Target).Architecture),
-					"an index has one image for each platform")
+				return fault.Hint(fmt.Errorf("%s: image %s: two of its builds are for %s", f.Where("image", im.Nth, "builds", i), title, Platform(b.Target).Architecture),
+					"an index has one image for each platform: give the other build an [[image]] of its own")
 			}
 			all = append(all, part)
 		}
@@ -177,6 +183,9 @@ func fillBuild(f *config.File, b *config.Build, ws *cargo.Workspace) error {
 	if b.Profile == "" {
 		b.Profile = DefaultProfile
 	}
+	if _, err := ws.Profile(b.Profile); err != nil {
+		return fmt.Errorf("%s: build %s: %w", f.Where("build", b.Nth, "profile"), b.Name, err)
+	}
 	bins, err := binaries(f, b, ws)
 	if err != nil {
 		return err
@@ -187,9 +196,9 @@ func fillBuild(f *config.File, b *config.Build, ws *cargo.Workspace) error {
 		}
 		return nil
 	}
-	for _, want := range b.Bins {
+	for i, want := range b.Bins {
 		if !slices.ContainsFunc(bins, func(x cargo.Bin) bool { return x.Name == want }) {
-			return fault.Hintf(fmt.Errorf("%s: build %s: no binary is called %q", f.Where(want), b.Name, want),
+			return fault.Hintf(fmt.Errorf("%s: build %s: no binary is called %q", f.Where("build", b.Nth, "bins", i), b.Name, want),
 				"there are: %s", strings.Join(binNames(bins), ", "))
 		}
 	}
@@ -199,13 +208,13 @@ func fillBuild(f *config.File, b *config.Build, ws *cargo.Workspace) error {
 func fillImage(im *config.Image, f *config.File, base string) error {
 	if im.Build == "" {
 		if len(f.Builds) != 1 {
-			return fault.Hint(fmt.Errorf("%s: an image doesn't say which build it is of", f.Where("[[image]]")), "add build = \"NAME\" to it")
+			return fault.Hint(fmt.Errorf("%s: an image doesn't say which build it is of", f.Where("image", im.Nth)), "add build = \"NAME\" to it")
 		}
 		im.Build = f.Builds[0].Name
 	}
 	b, ok := f.Build(im.Build)
 	if !ok {
-		return fmt.Errorf("%s: there is no build called %q", f.Where(im.Build), im.Build)
+		return fmt.Errorf("%s: there is no build called %q", f.Where("image", im.Nth, "build"), im.Build)
 	}
 	if im.Base == "" {
 		im.Base = base
@@ -216,7 +225,7 @@ func fillImage(im *config.Image, f *config.File, base string) error {
 	}
 	if im.Base != Scratch && !strings.Contains(im.Base, "@") {
 		var err error
-		if im.Base, err = baseFor(im.Base, platform.Architecture); err != nil {
+		if im.Base, err = baseFor(f, *im, platform.Architecture); err != nil {
 			return err
 		}
 	}
@@ -230,7 +239,7 @@ func fillImage(im *config.Image, f *config.File, base string) error {
 	}
 	if len(im.Entrypoint) == 0 {
 		if len(b.Bins) == 0 {
-			return fault.Hint(fmt.Errorf("%s: the image of %s has no binary to start", f.Where("[[image]]"), b.Name), "remove the [[image]] table, or name the entrypoint")
+			return fault.Hint(fmt.Errorf("%s: the image of %s has no binary to start", f.Where("image", im.Nth), b.Name), "remove the [[image]] table, or name the entrypoint")
 		}
 		im.Entrypoint = []string{BinDir + "/" + b.Bins[0]}
 	}
@@ -256,10 +265,10 @@ func binaries(f *config.File, b *config.Build, ws *cargo.Workspace) ([]cargo.Bin
 	candidates := ws.Bins
 	if len(b.Packages) > 0 {
 		candidates = nil
-		for _, name := range b.Packages {
+		for nth, name := range b.Packages {
 			i := slices.IndexFunc(ws.Members, func(m cargo.Member) bool { return m.Name == name })
 			if i < 0 {
-				return nil, fault.Hintf(fmt.Errorf("%s: build %s: the workspace has no package %q", f.Where(name), b.Name, name),
+				return nil, fault.Hintf(fmt.Errorf("%s: build %s: the workspace has no package %q", f.Where("build", b.Nth, "packages", nth), b.Name, name),
 					"there are: %s", strings.Join(memberNames(ws), ", "))
 			}
 			candidates = append(candidates, ws.Members[i].Bins...)

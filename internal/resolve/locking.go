@@ -132,11 +132,11 @@ const EngineImage = "engine"
 // built-in toolchain.
 func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string, error) {
 	if len(p.Config.Builder.Packages) > 0 {
-		return nil, "", fault.Hint(fmt.Errorf("%s asks for more Debian packages (%s) and there is no %s",
-			config.Name, strings.Join(p.Config.Builder.Packages, ", "), p.LockName()), "run `"+p.lockCommand()+"`")
+		return nil, "", fault.Hint(fmt.Errorf("%s: asks for more Debian packages (%s) and there is no %s",
+			p.Config.Where("builder", "packages"), strings.Join(p.Config.Builder.Packages, ", "), p.LockName()), "run `"+p.lockCommand()+"`")
 	}
 	if p.Config.CUDA != nil {
-		return nil, "", fault.Hint(fmt.Errorf("%s has a [cuda] table, and no %s says which bytes that is", config.Name, p.LockName()), "run `"+p.lockCommand()+"`")
+		return nil, "", fault.Hint(fmt.Errorf("%s: there is a [cuda] table, and no %s says which bytes that is", p.Config.Where("cuda"), p.LockName()), "run `"+p.lockCommand()+"`")
 	}
 	l := &lock.Lock{Inputs: p.asked}
 	from := "built-in pins"
@@ -182,7 +182,7 @@ func (p *Project) builtin(ctx context.Context, tools Tools) (*lock.Lock, string,
 		return nil, "", fault.Hint(fmt.Errorf("the sources ask for Rust %s with %s, and no %s says which bytes that is",
 			channel, strings.Join(append([]string{"rustc"}, p.Config.Toolchain.Components...), ", "), p.LockName()), "run `"+p.lockCommand()+"`, or `dagger call lock`, and commit the file")
 	default:
-		if l.Toolchain, err = Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.stdTargets()); err != nil {
+		if l.Toolchain, err = p.toolchain(ctx, tools, channel); err != nil {
 			return nil, "", err
 		}
 		from = "built-in pins, and Rust " + channel + " on first use"

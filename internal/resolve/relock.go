@@ -12,8 +12,10 @@ import (
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/debian"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/rust"
 	"github.com/craton-co/twice/internal/vouch"
 )
 
@@ -103,9 +105,21 @@ func (p *Project) relockBase(ctx context.Context, tools Tools, old *lock.Lock, r
 	case errors.Is(err, vouch.ErrUnsigned), errors.Is(err, vouch.ErrUnchecked):
 		b.Vouched = lock.Unsigned + " (" + err.Error() + ")"
 	default:
-		return b, err
+		return b, fmt.Errorf("%s: %w", p.WhereBase(ref), err)
 	}
 	return b, nil
+}
+
+// WhereBase says where an image by digest, as Bases has it, is asked for.
+func (p *Project) WhereBase(ref string) string {
+	if ref != p.Config.Builder.Image {
+		for _, im := range p.Config.Images {
+			if im.Input() == ref {
+				return p.Config.WhereBase(im)
+			}
+		}
+	}
+	return p.Config.Where("builder", "image")
 }
 
 func sameBase(b lock.Base) func(lock.Base) bool {
@@ -143,7 +157,7 @@ func (p *Project) relockToolchain(ctx context.Context, tools Tools, old *lock.Lo
 	if t, ok, err := knownToolchain(channel, p.Config.Toolchain.Components, p.stdTargets()); err != nil || ok && !move {
 		return t, err
 	}
-	return Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.stdTargets())
+	return p.toolchain(ctx, tools, channel)
 }
 
 func (p *Project) relockImage(ctx context.Context, tools Tools, old *lock.Lock, name string, move bool) (lock.Image, error) {
@@ -172,7 +186,32 @@ func (p *Project) relockImage(ctx context.Context, tools Tools, old *lock.Lock, 
 		opt.Keep = &im.Lock
 	}
 	im.Lock, err = compose.Lock(ctx, tools.Fetcher, tools.Resolver, def, opt)
+	var none *debian.NoPackage
+	if errors.As(err, &none) {
+		if i := slices.Index(extra, none.Name); i >= 0 {
+			err = fmt.Errorf("%s: %w", p.Config.Where("builder", "packages", i), err)
+		}
+	}
 	return im, err
+}
+
+// toolchain is Toolchain of what the project asks for.
+func (p *Project) toolchain(ctx context.Context, tools Tools, channel string) (lock.Toolchain, error) {
+	t, err := Toolchain(ctx, tools, channel, p.Config.Toolchain.Components, p.stdTargets())
+	if err == nil || ctx.Err() != nil {
+		return t, err
+	}
+	where := p.whereToolchain("channel", channel)
+	var no *rust.NoComponent
+	if errors.As(err, &no) {
+		if where = p.whereToolchain("components", no.Name); no.Name == "rust-std" {
+			where = p.whereTarget(no.Target)
+		}
+	}
+	if where == config.Name { // Twice's own choice
+		return t, err
+	}
+	return t, fmt.Errorf("%s: %w", where, err)
 }
 
 func (p *Project) relockGit(ctx context.Context, tools Tools, old *lock.Lock, move bool) ([]lock.Git, error) {

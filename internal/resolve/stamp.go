@@ -29,7 +29,7 @@ func (p *Project) Stamp(b config.Build) (map[string]string, error) {
 		out[k] = stampRE.ReplaceAllStringFunc(out[k], func(word string) string {
 			v, err := p.stamp(word)
 			if err != nil {
-				failed = fault.Hint(fmt.Errorf("%s: %s has %s: %w", p.Config.Where(k), k, word, err), fault.HintOf(err))
+				failed = fault.Hint(fmt.Errorf("%s: %s has %s: %w", p.Config.Where("build", b.Nth, "env", k), k, word, err), fault.HintOf(err))
 			}
 			return v
 		})

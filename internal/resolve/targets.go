@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func (p *Project) BuilderLayers() ([]string, error) {
 			case ok:
 				names = append(names, std)
 			case t != def.Rust.Host:
-				return nil, fault.Hint(fmt.Errorf("image %s has no Rust standard library for %s", def.Name, t),
+				return nil, fault.Hint(fmt.Errorf("%s: image %s has no Rust standard library for %s", p.whereTarget(t), def.Name, t),
 					`name a release of Rust as channel in [toolchain] of twice.toml: the distribution's tarballs have many targets`)
 			}
 		}
@@ -107,10 +108,46 @@ func (p *Project) BuilderLayers() ([]string, error) {
 func (p *Project) debianBuilder() (images.Definition, error) {
 	def, err := images.Load(p.Config.Builder.Image)
 	if err == nil && def.Rust == nil {
-		err = fault.Hintf(fmt.Errorf("%s: [toolchain] channel is %q, and image %s has no Rust among its packages", config.Name, rust.Debian, def.Name),
+		err = fault.Hintf(fmt.Errorf("%s: [toolchain] channel is %q, and image %s has no Rust among its packages", p.Config.Where("builder", "image"), rust.Debian, def.Name),
 			"leave image out of [builder], or name %s", DebianBuilder)
 	}
 	return def, err
+}
+
+// whereToolchain says what asks for something of the toolchain: twice.toml with the
+// line, or rust-toolchain.toml, or nothing but Twice itself.
+func (p *Project) whereToolchain(key, value string) string {
+	file := ""
+	if p.Workspace != nil { // a project without sources has none
+		file = p.Workspace.Toolchain.File
+	}
+	asked := []string{p.Config.Toolchain.Channel}
+	if key != "channel" {
+		asked = p.Config.Toolchain.Components
+	}
+	if key == "targets" {
+		asked = p.Config.Toolchain.Targets
+	}
+	if i := slices.Index(asked, value); i >= 0 {
+		at := []any{"toolchain", key}
+		if key != "channel" {
+			at = append(at, i)
+		}
+		if w := p.Config.Where(at...); w != p.Config.Where("toolchain") || file == "" {
+			return w
+		}
+	}
+	return cmp.Or(file, config.Name)
+}
+
+// whereTarget says which build, or what else, asks for a target.
+func (p *Project) whereTarget(target string) string {
+	for _, b := range p.Config.Builds {
+		if b.Target == target {
+			return p.Config.Where("build", b.Nth, "target")
+		}
+	}
+	return p.whereToolchain("targets", target)
 }
 
 // debianGroups are the groups of packages that hold the components asked for.
@@ -125,7 +162,7 @@ func (p *Project) debianGroups() ([]string, error) {
 		case ok:
 			groups = append(groups, g)
 		case !slices.Contains([]string{"rustc", "cargo", "rust-std"}, c):
-			return nil, fault.Hint(fmt.Errorf("image %s has no package for the Rust component %s", def.Name, c),
+			return nil, fault.Hint(fmt.Errorf("%s: image %s has no package for the Rust component %s", p.whereToolchain("components", c), def.Name, c),
 				`name a release of Rust as channel in [toolchain] of twice.toml: the distribution's tarballs have all components`)
 		}
 	}
@@ -164,14 +201,17 @@ func Platform(triple string) ocispec.Platform {
 
 // baseFor is the definition of images/ that stands for a base on an
 // architecture: "runtime-cc-arm64" for runtime-cc.
-func baseFor(base, arch string) (string, error) {
-	def, err := images.Load(base)
-	if err != nil || def.Architecture == arch {
-		return base, err
+func baseFor(f *config.File, im config.Image, arch string) (string, error) {
+	def, err := images.Load(im.Base)
+	if err != nil {
+		return "", fault.Hintf(fmt.Errorf("%s: base %s: %w", f.WhereBase(im), im.Base, err), "there are: %s; or scratch, or an image by digest", strings.Join(images.Names(), ", "))
 	}
-	if name := base + "-" + arch; slices.Contains(images.Names(), name) {
+	if def.Architecture == arch {
+		return im.Base, nil
+	}
+	if name := im.Base + "-" + arch; slices.Contains(images.Names(), name) {
 		return name, nil
 	}
-	return "", fault.Hint(fmt.Errorf("%s: base %s is for %s, and a build of %s is put on it", config.Name, base, def.Architecture, arch),
+	return "", fault.Hint(fmt.Errorf("%s: base %s is for %s, and a build of %s is put on it", f.WhereBase(im), im.Base, def.Architecture, arch),
 		"take another base: scratch for a static program, or an image by digest")
 }

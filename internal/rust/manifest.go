@@ -218,13 +218,24 @@ func (m *Manifest) known(name string) bool {
 	return ok || renamed
 }
 
+// NoComponent is the error of a component that a toolchain hasn't; with a Target,
+// for that one.
+type NoComponent struct{ Name, Target string }
+
+func (e *NoComponent) Error() string {
+	if e.Target != "" {
+		return fmt.Sprintf("component %s is not available for %.100q", e.Name, e.Target)
+	}
+	return fmt.Sprintf("no component %.100q", e.Name)
+}
+
 func (m *Manifest) component(name, target string) (Component, error) {
 	if to, ok := m.renames[name]; ok {
 		name = to
 	}
 	p, ok := m.packages[name]
 	if !ok {
-		return Component{}, fault.Hintf(fmt.Errorf("no component %.100q", name), "components of this toolchain are listed by `rustup component list`")
+		return Component{}, fault.Hintf(&NoComponent{Name: name}, "components of this toolchain are listed by `rustup component list`")
 	}
 	t, ok := p.Target[target]
 	if !ok {
@@ -233,7 +244,7 @@ func (m *Manifest) component(name, target string) (Component, error) {
 		}
 	}
 	if !ok || !t.Available {
-		return Component{}, fmt.Errorf("component %s is not available for %.100q", name, target)
+		return Component{}, &NoComponent{name, target}
 	}
 	link, hash := t.XZURL, t.XZHash
 	if link == "" {

@@ -42,10 +42,10 @@ func (r *Runner) Deny(ctx context.Context, opt Options, pins config.Check) (*den
 		return nil, err
 	}
 	if prep.Inputs.Advisories, err = r.advisories(ctx, db.URL, pins.AdvisoryDB.Commit); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", prep.Project.Config.Where("check", "advisory-db"), err)
 	}
 	if prep.Inputs.Deny, err = r.cargoDeny(ctx, opt, pins.CargoDeny); err != nil {
-		return nil, fmt.Errorf("building cargo-deny %s: %w", pins.CargoDeny.Version, err)
+		return nil, fmt.Errorf("%s: building cargo-deny %s: %w", prep.Project.Config.Where("check", "cargo-deny"), pins.CargoDeny.Version, err)
 	}
 	engine, err := r.Engine(ctx)
 	if err != nil {
