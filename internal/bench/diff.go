@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/craton-co/twice/internal/resolve"
 )
 
 // diffoscope is the peer's version; its release is taken from PyPI into an
@@ -61,17 +59,15 @@ func (b *bench) differing(c *exec.Cmd) (string, float64) {
 // twoBuilds compiles one crate plainly in two directories.
 func (b *bench) twoBuilds() (one, two string) {
 	dir, bin := filepath.Join("examples", "hello"), "hello"
-	if crate, ok := strings.CutPrefix(b.specs()[0], "crate:"); ok {
-		name, version, _ := strings.Cut(crate, "@")
-		b.cargo(b.specs()[0]) // it unpacks the crate
-		dir, bin = must(filepath.Glob(filepath.Join(cargoHome(), "registry", "src", "*", name+"-"+version)))[0], "rg"
+	if spec := b.specs()[0]; strings.HasPrefix(spec, "crate:") {
+		dir, bin = b.unpacked(spec), "rg"
 	}
 	var made []string
 	for _, place := range []string{b.path("one", "project"), b.path("another", "place", "project")} {
 		b.once("building in "+place, func() {
 			check(os.RemoveAll(place))
 			check(os.CopyFS(place, os.DirFS(dir)))
-			c := b.command([]string{"RUSTFLAGS="}, "cargo", "+"+must(resolve.BuiltinToolchain()).Channel, "build", "--release", "--locked", "--quiet")
+			c := b.cargoOf([]string{"RUSTFLAGS="}, "build", "--release", "--locked", "--quiet")
 			c.Dir = place
 			b.output(c)
 		})

@@ -47,8 +47,7 @@ func (t *table) noteLoad(first bool) {
 	before, began := idle(), time.Now()
 	time.Sleep(time.Second)
 	cores := max(0, float64(runtime.NumCPU())-(idle()-before)/time.Since(began).Seconds())
-	data, _ := os.ReadFile("/proc/loadavg")
-	average := number(string(data), 0)
+	average := loadAverage()
 	fmt.Printf("\nload average %.2f, %.2f cores busy\n", average, cores)
 	t.Cores = max(t.Cores, cores)
 	if first {
@@ -57,4 +56,12 @@ func (t *table) noteLoad(first bool) {
 	if cores > 0.25 || first && average > 1 {
 		fmt.Println("bench: warning: the machine has other work, and these numbers will show it")
 	}
+}
+
+// noteEnd adds the load at the end, which is that of the last row.
+func (t *table) noteEnd() { t.AverageEnd, t.Took = loadAverage(), time.Since(t.Date) }
+
+func loadAverage() float64 {
+	data, _ := os.ReadFile("/proc/loadavg")
+	return number(string(data), 0)
 }

@@ -4,13 +4,24 @@ import "github.com/craton-co/twice/internal/layer"
 
 // rows are all there is to measure, in the order of the table.
 var rows = []row{
-	{"cold-verify", `twice verify --fresh crate:ripgrep@15.1.0 (with -full hyperfine 1.20.0 too), all inputs
+	{"cold-verify", `twice verify --fresh crate:ripgrep@15.1.0, and hyperfine 1.20.0, and with -full cargo-deny 0.18.3,
+which has 380 dependencies, all inputs
 fetched and the builder imported, nothing of the build cached: the command starts the
 engine, builds twice, compares, and writes archives and images. Against two plain
 cargo build --release of the same crate, one after the other, each in a clean target
 directory, by the same toolchain, dependencies downloaded and unpacked.
 "The first verify" is the same with a new engine, which imports the builder.`, coldVerify},
 	{"unchanged", `The same command without --fresh, the verdict being stored: the whole command.`, unchanged},
+	{"one-crate", `twice verify of a workspace of two crates and 32 dependencies, whose files no commit holds, after a
+change to one of them: the dependencies have been compiled before, by either side. Against cargo
+build --release after the same change, with the target directory of before.`, oneCrate},
+	{"first-run", `twice verify crate:ripgrep@15.1.0 (with -full the others too) with an empty cache: everything is
+fetched and composed, and built twice. Against cargo install of the same with an empty CARGO_HOME, which builds
+it once. The program is compiled before, as a released one is, and rustup has the toolchain for both.`, firstRun},
+	{"first-checkout", `The same by scripts/twice from a checkout of which nothing is compiled, its modules being downloaded.`, firstCheckout},
+	{"fetch-400", `twice fetch of cargo-deny 0.18.3 (a lock of 381 crates), whose builder is in the cache and none of its
+crates: the whole command, which composes them into a layer, too. Against cargo fetch --locked with an
+empty CARGO_HOME, which unpacks them. At least three pairs, for the network.`, fetchMany},
 	{"audit", `twice audit, which watches the build, against twice build of the same crate with -o (it
 writes the release too), each the whole command, nothing of the build cached.`, auditBuild},
 	{"audit-cargo", `Plain cargo build --release of that crate under the program that watches, against the same
@@ -27,6 +38,10 @@ Then against SHA-256 of the same uncompressed bytes in one thread.`, normalizeTo
 compresses twice, once for "compression" and once after rewriting, as it does after a
 build; with -input zstd it finds the layers compressed by that already.`, normalizeTo(layer.Zstd)},
 	{"normalize-gzip", `The same with gzip.`, normalizeTo(layer.Gzip)},
+	{"buildah", `The image of the normalize rows by twice normalize, against buildah 1.43 (of Debian forky, unpacked and
+not installed), which has it in its storage before: build --squash --rewrite-timestamp
+--source-date-epoch, and a push to an OCI archive, which it compresses in any case. The buildahs of Debian bookworm (1.28) and
+trixie (1.39) have no --rewrite-timestamp.`, buildahRewrite},
 	{"diff-27mb", `twice diff of two binaries of one crate (ripgrep 15.1.0, 27 MB with debug information), built
 by plain cargo in two directories: until it has named the place, the cause and the fix.
 Against diffoscope, which names places, installed from PyPI.`, diff27},

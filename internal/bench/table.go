@@ -11,12 +11,16 @@ import (
 
 // table is everything that was measured in one run.
 type table struct {
-	Date     time.Time
-	Machine  string
-	Settings string
-	Average  float64 // load before the first row
-	Cores    float64 // busy with something else before a row, at most
-	Lines    []line
+	Date            time.Time
+	Machine         string
+	Settings        string
+	Commit          string
+	Took            time.Duration
+	Average         float64 // load before the first row
+	AverageEnd      float64 // and after the last one, which made most of it
+	Cores           float64 // busy with something else before a row, at most
+	Lines           []line
+	Failed, Skipped []string // rows
 }
 
 // line is what a command took and what it is compared to.
@@ -30,6 +34,7 @@ type line struct {
 }
 
 // cells has medians; behind a ratio is the best of its runs, if there are several.
+// A negative goal is that of a row that failed.
 func (l line) cells() []string {
 	unit := " " + cmp.Or(l.Unit, "s")
 	c := []string{l.Row, l.What, "", "", "", "", ""}
@@ -63,6 +68,9 @@ func (l line) cells() []string {
 			c[6] = "yes"
 		}
 	}
+	if l.Goal < 0 {
+		c[6] = "no"
+	}
 	return c
 }
 
@@ -91,24 +99,33 @@ func (t *table) markdown() string {
 	return b.String()
 }
 
-// document is docs/benchmarks.md.
+// The part of the page between these lines is written here; the rest is prose.
+const (
+	pageBegin = "<!-- scripts/bench writes from here -->\n"
+	pageEnd   = "<!-- to here -->\n"
+)
+
+// into puts the table into a page, in the place of the last one.
+func (t *table) into(page string) (string, error) {
+	before, rest, ok := strings.Cut(page, pageBegin)
+	_, after, ok2 := strings.Cut(rest, pageEnd)
+	if !ok || !ok2 {
+		return "", fmt.Errorf("the page lacks a line %q or %q", strings.TrimSpace(pageBegin), strings.TrimSpace(pageEnd))
+	}
+	return before + pageBegin + "\n" + t.document() + "\n" + pageEnd + after, nil
+}
+
+// document is the part of docs/benchmarks.md that is measured.
 func (t *table) document() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Benchmarks
-
-Written by `+"`scripts/bench`"+` on %s; don't edit.
-
-- Machine: %s.
-- Load average before the first row: %.2f. Before a row at most %.2f cores were busy with something else.
-- Settings: %s.
-
-Amounts are medians, times wall clock around whole commands and solves that run alternately in one go. A ratio is the
-median of the ratios of each pair; only ratios mean something on another machine.
-
-%s
-## What the rows are
-
-`, t.Date.Format(time.DateOnly), t.Machine, t.Average, t.Cores, t.Settings, t.markdown())
+	fmt.Fprintf(&b, "Measured by `scripts/bench` on %s, commit %s, in %.0f minutes.\n\n", t.Date.Format(time.DateOnly), t.Commit, t.Took.Minutes())
+	fmt.Fprintf(&b, "- Machine: %s.\n", t.Machine)
+	fmt.Fprintf(&b, "- Load average before the first row: %.2f; after the last one, which made it: %.2f. Before a row at most %.2f cores were busy with something else.\n", t.Average, t.AverageEnd, t.Cores)
+	fmt.Fprintf(&b, "- Settings: %s.\n", t.Settings)
+	if len(t.Skipped) > 0 {
+		fmt.Fprintf(&b, "- Not measured in this run: %s.\n", strings.Join(t.Skipped, ", "))
+	}
+	fmt.Fprintf(&b, "\n%s\n## What the rows are\n\n", t.markdown())
 	for _, r := range rows {
 		fmt.Fprintf(&b, "- **%s**: %s\n", r.name, strings.ReplaceAll(r.about, "\n", "\n  "))
 	}

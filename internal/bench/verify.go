@@ -16,23 +16,31 @@ func (b *bench) specs() []string {
 	if b.small {
 		return []string{b.path("hello")}
 	}
-	specs := []string{"crate:ripgrep@15.1.0"}
+	specs := []string{"crate:ripgrep@15.1.0", "crate:hyperfine@1.20.0"}
 	if b.full {
-		specs = append(specs, "crate:hyperfine@1.20.0")
+		specs = append(specs, large)
 	}
 	return specs
 }
+
+// large is a program with 380 dependencies.
+const large = "crate:cargo-deny@0.18.3"
 
 func nameOf(spec string) string { return filepath.Base(strings.TrimPrefix(spec, "crate:")) }
 
 // fetch brings the inputs of spec into the cache, builder composed.
 func (b *bench) fetch(spec string) {
 	b.once("fetching the inputs of "+nameOf(spec), func() {
-		if b.small { // a copy, since the checkout may have changes
-			check(os.CopyFS(spec, os.DirFS(filepath.Join("examples", "hello"))))
+		if b.small {
+			b.helloSource()
 		}
 		b.output(b.twice("fetch", spec))
 	})
+}
+
+// helloSource makes what -small builds: a copy, since the checkout may have changes.
+func (b *bench) helloSource() {
+	b.once("copying hello", func() { check(os.CopyFS(b.path("hello"), os.DirFS(filepath.Join("examples", "hello")))) })
 }
 
 func coldVerify(b *bench) (lines []line) {
@@ -66,36 +74,43 @@ func (b *bench) cargo(spec string) func() float64 {
 // cargoBuild returns what makes the command of a plain build of spec in an empty
 // target directory.
 func (b *bench) cargoBuild(spec string) func(target string) *exec.Cmd {
+	dir := spec
+	if strings.HasPrefix(spec, "crate:") {
+		dir = b.unpacked(spec)
+	}
+	manifest := filepath.Join(dir, "Cargo.toml")
+	b.output(b.cargoOf(nil, "fetch", "--locked", "--manifest-path", manifest))
+	return func(target string) *exec.Cmd {
+		check(os.RemoveAll(target))
+		return b.cargoOf([]string{"RUSTFLAGS="}, "build", "--release", "--frozen", "--quiet", "--manifest-path", manifest, "--target-dir", target)
+	}
+}
+
+// unpacked is where cargo unpacks a crate that something depends on.
+func (b *bench) unpacked(spec string) string {
+	name, version, _ := strings.Cut(strings.TrimPrefix(spec, "crate:"), "@")
+	user := b.path("user-of-" + name)
+	check(os.MkdirAll(filepath.Join(user, "src"), 0o755))
+	check(os.WriteFile(filepath.Join(user, "src", "lib.rs"), nil, 0o644))
+	manifest := fmt.Appendf(nil, "[package]\nname = \"user\"\n[dependencies]\n%s = \"=%s\"\n", name, version)
+	check(os.WriteFile(filepath.Join(user, "Cargo.toml"), manifest, 0o644))
+	b.output(b.cargoOf(nil, "fetch", "--manifest-path", filepath.Join(user, "Cargo.toml")))
+	found := must(filepath.Glob(filepath.Join(cargoHome(), "registry", "src", "*", name+"-"+version)))
+	if len(found) == 0 {
+		check(fmt.Errorf("cargo did not unpack %s", spec))
+	}
+	return found[0]
+}
+
+// cargoOf is a command of the built-in toolchain's cargo, without rustup in front.
+func (b *bench) cargoOf(env []string, args ...string) *exec.Cmd {
 	toolchain := must(resolve.BuiltinToolchain())
-	rustDir, err := rust.Installed(b, toolchain.Pin)
+	dir, err := rust.Installed(b, toolchain.Pin)
 	if err != nil {
 		check(fmt.Errorf("%w: run `rustup toolchain install %s --profile minimal`", err, toolchain.Channel))
 	}
-	command := func(args ...string) *exec.Cmd {
-		return b.command([]string{"PATH=" + filepath.Join(rustDir, "bin") + ":" + os.Getenv("PATH"), "RUSTFLAGS="},
-			filepath.Join(rustDir, "bin", "cargo"), args...)
-	}
-	dir := spec
-	if crate, ok := strings.CutPrefix(spec, "crate:"); ok {
-		name, version, _ := strings.Cut(crate, "@")
-		user := b.path("user-of-" + name)
-		check(os.MkdirAll(filepath.Join(user, "src"), 0o755))
-		check(os.WriteFile(filepath.Join(user, "src", "lib.rs"), nil, 0o644))
-		manifest := fmt.Appendf(nil, "[package]\nname = \"user\"\n[dependencies]\n%s = \"=%s\"\n", name, version)
-		check(os.WriteFile(filepath.Join(user, "Cargo.toml"), manifest, 0o644))
-		b.output(command("fetch", "--manifest-path", filepath.Join(user, "Cargo.toml")))
-		found := must(filepath.Glob(filepath.Join(cargoHome(), "registry", "src", "*", name+"-"+version)))
-		if len(found) == 0 {
-			check(fmt.Errorf("cargo did not unpack %s", crate))
-		}
-		dir = found[0]
-	}
-	manifest := filepath.Join(dir, "Cargo.toml")
-	b.output(command("fetch", "--locked", "--manifest-path", manifest))
-	return func(target string) *exec.Cmd {
-		check(os.RemoveAll(target))
-		return command("build", "--release", "--frozen", "--quiet", "--manifest-path", manifest, "--target-dir", target)
-	}
+	bin := filepath.Join(dir, "bin")
+	return b.command(append([]string{"PATH=" + bin + ":" + os.Getenv("PATH")}, env...), filepath.Join(bin, "cargo"), args...)
 }
 
 func cargoHome() string {

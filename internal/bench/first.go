@@ -1,0 +1,81 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// firstRun measures what a newcomer waits for: nothing is in a cache, on either
+// side, but the toolchain, which rustup has for both.
+func firstRun(b *bench) (lines []line) {
+	specs := b.specs()
+	if !b.full {
+		specs = specs[:1]
+	}
+	for _, spec := range specs {
+		if b.small {
+			b.helloSource()
+		}
+		var ours, plain, over []float64
+		for range b.n {
+			cache := b.path("first-cache")
+			check(os.RemoveAll(cache))
+			ours = append(ours, b.timed(b.withCache(cache, "verify", "--quiet", "--progress", "none", spec)))
+			check(os.RemoveAll(cache))
+			plain = append(plain, b.timed(b.installCold(spec)))
+			over = append(over, ours[len(ours)-1]-plain[len(plain)-1])
+			b.note("%s: first verdict %.1f s, cargo from cold %.1f s", nameOf(spec), ours[len(ours)-1], plain[len(plain)-1])
+		}
+		lines = append(lines,
+			line{What: nameOf(spec) + ": verify from empty caches (two builds) ÷ cargo from empty caches (one)", Twice: ours, Other: plain},
+			line{What: nameOf(spec) + ": verify less cargo", Twice: over, Goal: 60})
+	}
+	return lines
+}
+
+// firstCheckout is the same from a checkout, which is compiled first; its modules
+// are downloaded, nothing of it is compiled.
+func firstCheckout(b *bench) []line {
+	spec := b.specs()[0]
+	if b.small {
+		b.helloSource()
+	}
+	var ours, build []float64
+	for range b.n {
+		cache, compiled := b.path("first-cache"), b.path("go-build")
+		check(os.RemoveAll(cache))
+		check(os.RemoveAll(compiled))
+		c := b.command([]string{"TWICE_CACHE=" + cache, "GOCACHE=" + compiled, "BUILDKIT_HOST="}, filepath.Join("scripts", "twice"), "version")
+		build = append(build, b.timed(c))
+		ours = append(ours, b.timed(b.withCache(cache, "verify", "--quiet", "--progress", "none", spec)))
+		ours[len(ours)-1] += build[len(build)-1]
+		check(os.RemoveAll(cache))
+		check(os.RemoveAll(compiled))
+	}
+	return []line{
+		{What: nameOf(spec) + ": scripts/twice compiles itself, then verify from empty caches", Twice: ours},
+		{What: "of that, compiling", Twice: build},
+	}
+}
+
+// withCache is a command of the program under test, with another cache.
+func (b *bench) withCache(cache string, args ...string) *exec.Cmd {
+	c := b.twice(args...)
+	c.Env = append(c.Env, "TWICE_CACHE="+cache)
+	return c
+}
+
+// installCold is what a user would type to have spec built: cargo install where
+// it is published. It has nothing of the registry and compiles anew.
+func (b *bench) installCold(spec string) *exec.Cmd {
+	home, out := b.path("cold-home"), b.path("cold-out")
+	check(os.RemoveAll(home))
+	check(os.RemoveAll(out))
+	env := []string{"CARGO_HOME=" + home, "CARGO_TARGET_DIR=" + filepath.Join(out, "target"), "RUSTFLAGS="}
+	if crate, ok := strings.CutPrefix(spec, "crate:"); ok {
+		return b.cargoOf(env, "install", "--quiet", "--locked", "--root", out, crate)
+	}
+	return b.cargoOf(env, "build", "--release", "--locked", "--quiet", "--manifest-path", filepath.Join(spec, "Cargo.toml"))
+}
