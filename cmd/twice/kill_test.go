@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -123,7 +122,9 @@ func killEngine(ts *testscript.TestScript, parent int) {
 			continue
 		}
 		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p))); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+			if engine, err := os.FindProcess(pid); err == nil {
+				_ = engine.Kill()
+			}
 		}
 	}
 }

@@ -7,11 +7,9 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/craton-co/twice/images"
 	"github.com/craton-co/twice/internal/address"
@@ -62,25 +60,6 @@ func cmdTools(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(f.Fetch(ctx, compose.Items(def, r)))
 	ts.Check(compose.EngineRoot(ctx, st, def, dir))
-}
-
-// in-tools COMMAND … runs a program of the tools' folder there, with the
-// script's directory as /mnt.
-func cmdInTools(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: in-tools COMMAND …")
-	}
-	work := filepath.Join(ts.Getenv("TOOLS"), "work")
-	ts.Check(os.MkdirAll(work, 0o755))
-	ts.Check(syscall.Mount(ts.MkAbs("."), work, "", syscall.MS_BIND, ""))
-	defer func() { _ = syscall.Unmount(work, syscall.MNT_DETACH) }()
-	// A bare name would be looked for on this machine.
-	cmd := exec.Command(filepath.Join("/usr/bin", args[0]), args[1:]...)
-	cmd.SysProcAttr, cmd.Dir, cmd.Env = &syscall.SysProcAttr{Chroot: ts.Getenv("TOOLS")}, "/work", []string{"PATH=/usr/bin"}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		ts.Fatalf("%v: %v\n%s", args, err, out)
-	}
 }
 
 // pe-checksum FILE fails unless a program has the checksum that we compute.
