@@ -58,7 +58,7 @@ func (r *Runner) Deny(ctx context.Context, opt Options, pins config.Check) (*den
 	defer cleanup()
 	pl := prep.Plans[0].AskDeny(plan.Deny{Path: db.Path, Folder: db.Folder, Tool: prep.Inputs.Deny.Desc.Digest, DB: prep.Inputs.Advisories.Desc.Digest})
 	side := plan.Side{Name: "deny", Jobs: 1} // its result may be kept: it is a function of the inputs
-	if err := engine.Build(ctx, Job{Plan: pl, Side: side, Inputs: prep.Inputs, Out: dir}); err != nil {
+	if err := run(ctx, engine, Job{Plan: pl, Side: side, Inputs: prep.Inputs, Out: dir}); err != nil {
 		return nil, fmt.Errorf("asking cargo-deny: %w", err)
 	}
 	report := &deny.Report{Version: pins.CargoDeny.Version, DB: pins.AdvisoryDB.Commit, Results: map[string]deny.Result{}}
@@ -112,7 +112,7 @@ func (r *Runner) cargoDeny(ctx context.Context, opt Options, pin config.CargoDen
 	}
 	defer cleanup()
 	side := plan.Side{Name: "cargo-deny", Jobs: runtime.NumCPU()}
-	if err := engine.Build(ctx, Job{Plan: pl, Side: side, Inputs: prep.Inputs, Out: dir}); err != nil {
+	if err := run(ctx, engine, Job{Plan: pl, Side: side, Inputs: prep.Inputs, Out: dir}); err != nil {
 		return image.Image{}, err
 	}
 	program, err := os.ReadFile(filepath.Join(dir, "bin", "cargo-deny"))

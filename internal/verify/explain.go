@@ -276,7 +276,7 @@ func (x *extra) build(ctx context.Context, s bisect.Set) (string, error) {
 		if err := os.MkdirAll(b.Out, 0o700); err != nil {
 			return "", err
 		}
-		if err := x.engine.Build(ctx, Job{Plan: x.prep.Plans[i], Side: side, Inputs: x.prep.Inputs, Out: b.Out, Engine: engine, Exact: true}); err != nil {
+		if err := run(ctx, x.engine, Job{Plan: x.prep.Plans[i], Side: side, Inputs: x.prep.Inputs, Out: b.Out, Engine: engine, Exact: true}); err != nil {
 			return "", fmt.Errorf("building %s again with %s varied: %w", b.Config.Name, orNothing(names(side.Vary)), err)
 		}
 		made, err := artefact.Built(ctx, b)

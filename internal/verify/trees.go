@@ -32,7 +32,7 @@ func (r *Runner) Trees(ctx context.Context, engine Builder, prep *Prepared) ([]T
 			return nil, err
 		}
 		side := plan.Side{Name: "tree", Jobs: 1} // its result may be kept: it is a function of the inputs
-		if err := engine.Build(ctx, Job{Plan: pl.AskTree(), Side: side, Inputs: prep.Inputs, Out: dir}); err != nil {
+		if err := run(ctx, engine, Job{Plan: pl.AskTree(), Side: side, Inputs: prep.Inputs, Out: dir}); err != nil {
 			return nil, fmt.Errorf("asking Cargo for the packages of %s: %w", name, err)
 		}
 		var t Trees

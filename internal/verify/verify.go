@@ -41,6 +41,14 @@ type Builder interface {
 	Fixed() []plan.Unvaried
 }
 
+// run has an engine do a job, and refuses output that leads out of its folder.
+func run(ctx context.Context, engine Builder, job Job) error {
+	if err := engine.Build(ctx, job); err != nil {
+		return err
+	}
+	return artefact.CheckOutput(job.Out)
+}
+
 // Job is what a Builder runs: one plan, as one side, with its inputs.
 type Job struct {
 	Plan   *plan.Plan
@@ -495,7 +503,7 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 				return err
 			}
 		}
-		if err := engine.Build(ctx, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out, Engine: s.engine}); err != nil {
+		if err := run(ctx, engine, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out, Engine: s.engine}); err != nil {
 			return &BuildError{s.Name, name, err}
 		}
 		made, err := artefact.Collect(ctx, r.Tools, b)
