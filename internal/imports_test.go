@@ -32,6 +32,7 @@ var order = []string{
 	"internal/address",
 	"internal/fetch",
 	"internal/layer",
+	"internal/hostile",
 	"internal/spool",
 	"internal/image",
 	"internal/transfer",

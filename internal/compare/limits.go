@@ -4,7 +4,7 @@ package compare
 // its default.
 type Limits struct {
 	Depth    int   // containers in containers; default 8
-	Expand   int64 // bytes decompressed or spooled, in all; default 32 GiB, of two files as ratio says
+	Expand   int64 // bytes decompressed, of holes or spooled, in all; default 32 GiB, of two files as ratio says
 	Entries  int   // parts of one container; default 400000
 	Findings int   // parts reported of one container; default 20
 	Ranges   int   // ranges reported of one part; default 8

@@ -176,10 +176,24 @@ func (c *run) each(s source, fn func(ordinal int, h *tar.Header, r io.Reader, of
 		if i >= c.lim.Entries {
 			return errors.New("too many entries")
 		}
-		if err := fn(i, h, t, m.n); err != nil {
+		var content io.Reader = t
+		if sparse(h) { // its holes are read from nowhere
+			content = &metered{c: c, r: t}
+		}
+		if err := fn(i, h, content, m.n); err != nil {
 			return err
 		}
 	}
+}
+
+// sparse says whether an entry may have more content than its archive.
+func sparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }
 
 func (c *run) index(s source) ([]entry, error) {
@@ -193,12 +207,7 @@ func (c *run) index(s source) ([]entry, error) {
 			return errors.New("too many long names")
 		}
 		seen[h.Name]++
-		for k := range h.PAXRecords {
-			if strings.HasPrefix(k, "GNU.sparse.") {
-				e.off = -1
-			}
-		}
-		if h.Typeflag == tar.TypeGNUSparse {
+		if sparse(h) {
 			e.off = -1
 		}
 		sum := sha256.New()

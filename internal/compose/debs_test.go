@@ -23,6 +23,7 @@ type deb struct {
 	name, version string
 	control       string // more fields
 	files         []tar.Header
+	data          []byte // data.tar as it is, in the place of files
 }
 
 func file(name, content string) tar.Header {
@@ -75,6 +76,10 @@ func (d deb) bytes(t testing.TB) []byte {
 			fmt.Fprintf(&sums, "d41d8cd98f00b204e9800998ecf8427e  %s\n", strings.TrimPrefix(f.Name, "./"))
 		}
 	}
+	data := d.data
+	if data == nil {
+		data = writeTar(t, d.files)
+	}
 	b := []byte("!<arch>\n")
 	for _, m := range []struct {
 		name string
@@ -82,7 +87,7 @@ func (d deb) bytes(t testing.TB) []byte {
 	}{
 		{"debian-binary", []byte("2.0\n")},
 		{"control.tar", writeTar(t, []tar.Header{file("./control", control), file("./md5sums", sums.String())})},
-		{"data.tar", writeTar(t, d.files)},
+		{"data.tar", data},
 	} {
 		b = fmt.Appendf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", m.name, 0, 0, 0, "100644", len(m.data))
 		b = append(b, m.data...)

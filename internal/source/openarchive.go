@@ -95,6 +95,9 @@ func crateFileName(ctx context.Context, name string) (pkg, version string, err e
 	return pkg, version, err
 }
 
+// Bounds of an archive of sources: what it becomes is kept on this disk.
+var archiveLimits = layer.Limits{Entries: 1 << 20, File: 4 << 30, Total: 16 << 30}
+
 // untarFile reads a tar archive, compressed in whatever way.
 func untarFile(ctx context.Context, name string, fn func(h *tar.Header, r io.Reader) error) error {
 	f, err := os.Open(name)
@@ -105,7 +108,7 @@ func untarFile(ctx context.Context, name string, fn func(h *tar.Header, r io.Rea
 	kind := "x.tar.gz"
 	switch {
 	case strings.HasSuffix(name, ".tar"):
-		return layer.ReadTar(ctx, f, layer.Limits{}, fn)
+		return layer.ReadTar(ctx, f, archiveLimits, fn)
 	case strings.HasSuffix(name, "xz"):
 		kind = "x.tar.xz"
 	case strings.HasSuffix(name, ".zst"):
@@ -116,7 +119,7 @@ func untarFile(ctx context.Context, name string, fn func(h *tar.Header, r io.Rea
 		return err
 	}
 	defer z.Close()
-	return layer.ReadTar(ctx, z, layer.Limits{}, fn)
+	return layer.ReadTar(ctx, z, archiveLimits, fn)
 }
 
 // fromArchive takes the files of an archive. A folder that everything lies in is
