@@ -2,7 +2,9 @@ package address
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,32 +189,95 @@ func TestBadSettings(t *testing.T) {
 		return machine{files: map[string]string{"home/.config/twice/config.toml": text}}
 	}
 	env := func(k, v string) machine { return machine{env: map[string]string{k: v}} }
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, certificate(t), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// follows: address: reading settings: %w
+	// follows: address: TWICE_NO_DEFAULTS is %q
+	// follows: address: mirror %q is not an address
+	// follows: address: %s: %q is not FROM=TO
+	// follows: address: reading certificates: %w
+	// follows: address: reading certificates: %s has no PEM certificate
+	// follows: address: reading cargo's configuration: %w
+	// follows: address: reading logins: %w
+	// follows: address: reading pip's configuration: %w
 	for name, c := range map[string]struct {
 		m          machine
 		text, hint string
+		mended     machine // what the hint says was done
 	}{
-		"unknown key":   {file("[mirrors]\n\ncargo = []\n"), "line 3: unknown key mirrors.cargo", "config.toml"},
-		"syntax":        {file("mirrors-only = maybe\n"), "line 1: ", "config.toml"},
-		"type":          {file("ca = 3\n"), "line 1: ", "config.toml"},
-		"no address":    {file("[mirrors]\nrust = ['mirror']\n"), `mirror "mirror" is not an address`, "config.toml"},
-		"scheme":        {env("TWICE_MIRROR_RUST", "ftp://m.test"), `mirror "ftp://m.test" is not an address`, "TWICE_MIRROR_"},
-		"query":         {env("TWICE_MIRROR_RUST", "http://m.test/?x"), `is not an address`, "TWICE_MIRROR_"},
-		"sparse":        {env("TWICE_MIRROR_RUST", "sparse+http://m.test/"), `is not an address`, "TWICE_MIRROR_"},
-		"pair":          {env("TWICE_MIRROR_GIT", "https://git.test/"), `is not FROM=TO`, "commas"},
-		"switch":        {env("TWICE_NO_DEFAULTS", "yes"), `TWICE_NO_DEFAULTS is "yes"`, "1 or 0"},
-		"rustup":        {env("RUSTUP_DIST_SERVER", "nowhere"), `"nowhere" is not an address`, "RUSTUP_DIST_SERVER"},
-		"no CA file":    {env("TWICE_CA_FILE", "/does/not/exist"), "reading certificates", "TWICE_CA_FILE"},
-		"empty CA file": {env("TWICE_CA_FILE", "/dev/null"), "no PEM certificate", "TWICE_CA_FILE"},
+		"unknown key":   {file("[mirrors]\n\ncargo = []\n"), "line 3: unknown key mirrors.cargo", "config.toml", file("[mirrors]\n\ncrates = []\n")},
+		"syntax":        {file("mirrors-only = maybe\n"), "line 1: ", "config.toml", file("mirrors-only = true\n")},
+		"type":          {file("ca = 3\n"), "line 1: ", "config.toml", machine{}},
+		"no address":    {file("[mirrors]\nrust = ['mirror']\n"), `mirror "mirror" is not an address`, "config.toml", file("[mirrors]\nrust = ['https://mirror']\n")},
+		"scheme":        {env("TWICE_MIRROR_RUST", "ftp://m.test"), `mirror "ftp://m.test" is not an address`, "an http, https or file address or an absolute path (from: environment (TWICE_MIRROR_", env("TWICE_MIRROR_RUST", "https://m.test")},
+		"query":         {env("TWICE_MIRROR_RUST", "http://m.test/?x"), `is not an address`, "TWICE_MIRROR_", env("TWICE_MIRROR_RUST", "/srv/rust")},
+		"sparse":        {env("TWICE_MIRROR_RUST", "sparse+http://m.test/"), `is not an address`, "TWICE_MIRROR_", env("TWICE_MIRROR_RUST", "file:///srv/rust")},
+		"pair":          {env("TWICE_MIRROR_GIT", "https://git.test/"), `is not FROM=TO`, "commas", env("TWICE_MIRROR_GIT", "https://git.test/=https://m.test/,https://x.test/=https://m.test/x/")},
+		"switch":        {env("TWICE_NO_DEFAULTS", "yes"), `TWICE_NO_DEFAULTS is "yes"`, "1 or 0", env("TWICE_NO_DEFAULTS", "1")},
+		"rustup":        {env("RUSTUP_DIST_SERVER", "nowhere"), `"nowhere" is not an address`, "RUSTUP_DIST_SERVER", env("RUSTUP_DIST_SERVER", "https://nowhere")},
+		"no CA file":    {env("TWICE_CA_FILE", "/does/not/exist"), "reading certificates", "correct TWICE_CA_FILE", env("TWICE_CA_FILE", ca)},
+		"empty CA file": {env("TWICE_CA_FILE", "/dev/null"), "no PEM certificate", "correct TWICE_CA_FILE", env("TWICE_CA_FILE", ca)},
 		"cargo": {machine{files: map[string]string{"home/.cargo/config.toml": "= x"}},
-			"reading cargo's configuration", ".cargo/config.toml"},
+			"reading cargo's configuration", ".cargo/config.toml", machine{files: map[string]string{"home/.cargo/config.toml": "x = 1"}}},
+		"logins": {machine{files: map[string]string{"home/.netrc/x": ""}}, "reading logins", "or set NETRC to another file", env("NETRC", "/dev/null")},
+		"pip":    {machine{files: map[string]string{"home/.config/pip/pip.conf/x": ""}}, "reading pip's configuration", "correct ", machine{files: map[string]string{"home/.config/pip/pip.conf": "[global]\n"}}},
 	} {
 		_, err := c.m.resolver(t, Mirrors{})
 		if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(fault.HintOf(err), c.hint) {
 			t.Errorf("%s: %v; hint %q", name, err, fault.HintOf(err))
 		}
+		if _, err := c.mended.resolver(t, Mirrors{}); err != nil {
+			t.Errorf("%s, mended: %v; hint %q", name, err, fault.HintOf(err))
+		}
+	}
+	// follows: address: mirror %q is not KIND=ADDRESS
+	if _, err := ParseMirrors([]string{"rust:https://m.test"}); !strings.HasPrefix(fault.HintOf(err), "KIND is crates, debian,") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if _, err := ParseMirrors([]string{"rust=https://m.test"}); err != nil {
+		t.Error(err)
 	}
 	if _, err := (machine{}).resolver(t, Mirrors{Crates: []string{"x"}}); !strings.Contains(fault.HintOf(err), "command line") {
 		t.Errorf("flag: %v; hint %q", err, fault.HintOf(err))
+	}
+}
+
+// certificate is one in PEM.
+func certificate(t *testing.T) []byte {
+	t.Helper()
+	srv := httptest.NewTLSServer(nil)
+	defer srv.Close()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+}
+
+// What is wrong with a registry ends with it, and git's certificates are those of
+// the setting that is corrected.
+func TestRegistryHints(t *testing.T) {
+	r := machine{}.must(t, Mirrors{})
+	const index = "sparse+https://crates.company.test/index/"
+	ask := func(text string, err error) error {
+		return r.OpenIndex(context.Background(), index, nil, Asker{Get: func(context.Context, []string, int64) ([]byte, error) { return []byte(text), err }})
+	}
+	// follows: address: crate registry %s: %w
+	if err := ask("<html>", nil); err == nil || !strings.HasPrefix(fault.HintOf(err), "`cargo fetch` has to work") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if err := ask(`{"dl":"https://crates.company.test/dl"}`, nil); err != nil {
+		t.Error(err)
+	}
+	m := machine{env: map[string]string{"TWICE_CA_FILE": "/does/not/exist"}}
+	if _, err := r.GitCertificates(m.getenv(t.TempDir())); !strings.HasPrefix(fault.HintOf(err), "correct TWICE_CA_FILE") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, certificate(t), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.env["TWICE_CA_FILE"] = ca
+	if text, err := r.GitCertificates(m.getenv(t.TempDir())); err != nil || !strings.Contains(text, string(certificate(t))) {
+		t.Error(err)
 	}
 }
 

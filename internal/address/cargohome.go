@@ -171,6 +171,13 @@ func (h *cargoHome) token(ctx context.Context, index string, names []string) (st
 			}
 		}
 	}
+	if len(foreign) > 0 { // cargo would ask that provider alone; here the variable stands in for it
+		for _, n := range names {
+			if v := h.env(registryVariable(n, "TOKEN")); v != "" {
+				return v, nil
+			}
+		}
+	}
 	return "", noToken(index, name, foreign)
 }
 
@@ -184,7 +191,7 @@ func noToken(index, name string, foreign []string) error {
 			"set %s, or use cargo:token-from-stdout", registryVariable(cmpOr(name, "NAME"), "TOKEN"))
 	}
 	if name == "" {
-		return fault.Hint(err, "give it a name: [registries.NAME] index in cargo's configuration; then `cargo login --registry NAME` or "+registryVariable("NAME", "TOKEN"))
+		return fault.Hint(err, "give it a name: registries.NAME.index = \"…\" in cargo's configuration; then `cargo login --registry NAME` or "+registryVariable("NAME", "TOKEN"))
 	}
 	return fault.Hintf(err, "run `cargo login --registry %s`, or set %s", name, registryVariable(name, "TOKEN"))
 }

@@ -96,6 +96,11 @@ esac
 		{name: "a program with cargo's protocol", config: "credential-provider = \"" + plugin + "\"\n"},
 		{name: "an alias", config: "credential-provider = \"mine\"\n[credential-alias]\nmine = [\"cargo:token-from-stdout\", \"echo\", \"s3cret\"]\n"},
 		{name: "the global ones, the last first", config: "[registry]\nglobal-credential-providers = [\"cargo:token\", \"" + none + "\"]\n", credentials: "[registries.my-company]\ntoken = \"s3cret\"\n"},
+		// follows: address: run `cargo login --registry %s`, or set %s
+		// follows: address: %w, and its credential provider %s is not one that can be asked here
+		// follows: address: it is the registry's credential provider cargo:token-from-stdout
+		// follows: address: asking the credential provider %s: %w
+		{name: "a keychain, and the variable", config: "credential-provider = \"cargo:libsecret\"\n", env: map[string]string{"CARGO_REGISTRIES_MY_COMPANY_TOKEN": "s3cret"}},
 		{name: "nothing", err: "the registry my-company (" + index + ") wants a login", hint: "run `cargo login --registry my-company`, or set CARGO_REGISTRIES_MY_COMPANY_TOKEN"},
 		{name: "a keychain", config: "credential-provider = \"cargo:libsecret\"\n", err: "its credential provider cargo:libsecret is not one that can be asked here", hint: "set CARGO_REGISTRIES_MY_COMPANY_TOKEN, or use cargo:token-from-stdout"},
 		{name: "a program that fails", config: "credential-provider = [\"cargo:token-from-stdout\", \"false\"]\n", err: "asking false for a token", hint: "credential provider"},
@@ -131,6 +136,29 @@ esac
 				t.Errorf("the token is in the error: %v", err)
 			}
 		})
+	}
+}
+
+// A registry that cargo's configuration has no name for is given one.
+func TestUnnamedRegistryToken(t *testing.T) {
+	srv := registry(t, "s3cret", true)
+	index := "sparse+" + srv.URL + "/index/"
+	ask := func(config string, env map[string]string) error {
+		home := t.TempDir()
+		file(t, filepath.Join(home, "config.toml"), config, 0o644)
+		env["CARGO_HOME"], env["HOME"] = home, home
+		r, err := newResolver(Mirrors{}, func(k string) string { return env[k] }, t.TempDir())
+		if err != nil {
+			return err
+		}
+		return r.OpenIndex(context.Background(), index, nil, Asker{Get: get(r.HTTPClient())})
+	}
+	// follows: address: give it a name: registries.NAME.index =
+	if err := ask("", map[string]string{}); !strings.HasPrefix(fault.HintOf(err), "give it a name: registries.NAME.index = ") || !strings.HasSuffix(fault.HintOf(err), "CARGO_REGISTRIES_NAME_TOKEN") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if err := ask("registries.NAME.index = \""+index+"\"\n", map[string]string{"CARGO_REGISTRIES_NAME_TOKEN": "s3cret"}); err != nil {
+		t.Error(err)
 	}
 }
 

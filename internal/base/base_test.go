@@ -112,6 +112,19 @@ func TestPull(t *testing.T) {
 
 func TestOfflineWithNothing(t *testing.T) {
 	d := digest.FromString("absent")
+	// follows: base: manifest %s is missing
+	s, st := newServer(t), newStore(t)
+	p := s.image("app", "amd64", oci, nil)
+	ref := at(s.host, "app", p.desc.Digest)
+	if _, err := Pull(t.Context(), st, resolver(t, nil), ref, Options{Offline: true}); fault.HintOf(err) != "run `twice fetch` with a network first" {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if _, err := Pull(t.Context(), st, resolver(t, nil), ref, Options{Platform: amd64, Retry: quick}); err != nil {
+		t.Error(err)
+	}
+	if _, err := Pull(t.Context(), st, resolver(t, nil), ref, Options{Platform: amd64, Offline: true}); err != nil {
+		t.Error(err)
+	}
 	_, err := Pull(t.Context(), newStore(t), resolver(t, nil), at("registry.test", "app", d), Options{Offline: true})
 	if err == nil || !strings.Contains(err.Error(), "registry.test/app@"+d.String()+": manifest "+d.String()+" is missing") || fault.HintOf(err) == "" {
 		t.Errorf("%v; hint %q", err, fault.HintOf(err))
@@ -158,9 +171,13 @@ func TestIndex(t *testing.T) {
 			} {
 				opt.Retry = quick
 				_, err := Pull(t.Context(), newStore(t), r, at(s.host, "app", ix.Digest), opt)
-				if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(fault.HintOf(err), "linux/amd64, linux/arm64") {
+				if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(fault.HintOf(err), "linux/amd64, linux/arm64; give the digest of one") {
 					t.Errorf("%v, want %q; hint %q", err, want, fault.HintOf(err))
 				}
+			}
+			// follows: base: the index has %d of %d images for %s
+			if _, err := Pull(t.Context(), newStore(t), r, at(s.host, "app", images["arm64"].desc.Digest), Options{Retry: quick}); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -197,6 +214,10 @@ func TestWrongPlatform(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "the image is for linux/arm64, not linux/amd64") {
 			t.Errorf("%v", err)
 		}
+		// follows: base: the image is for %s, not %s
+		if hint := fault.HintOf(err); d == arm.desc.Digest && hint != "give the digest of the image's index, or of its image for linux/amd64" {
+			t.Errorf("hint %q", hint)
+		}
 	}
 }
 
@@ -224,6 +245,11 @@ func TestRefusedLayers(t *testing.T) {
 	if _, err := Pull(t.Context(), newStore(t), r, at(s.host, "app", p.desc.Digest), Options{Retry: quick}); err == nil || !strings.Contains(err.Error(), "layer 1") {
 		t.Errorf("a layer with URLs: %v", err)
 	}
+	// follows: base: layer %d (%s) is foreign
+	whole := s.image("app", "amd64", oci, nil)
+	if _, err := Pull(t.Context(), newStore(t), r, at(s.host, "app", whole.desc.Digest), Options{Platform: amd64, Retry: quick}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestBadReferences(t *testing.T) {
@@ -233,9 +259,13 @@ func TestBadReferences(t *testing.T) {
 		"registry.test/app@sha256:" + hex + "@sha256:" + hex, "registry.test/APP@sha256:" + hex, "../app@sha256:" + hex, "registry.test/../app@sha256:" + hex, "registry.test/a//b@sha256:" + hex, "a b@sha256:" + hex,
 		"registry.test/app@sha256:" + strings.ToUpper(hex),
 	} {
-		if _, err := Open(resolver(t, nil), ref, Options{}); err == nil || !strings.Contains(fault.HintOf(err), "sha256:") {
+		// follows: base: base image %.200q: %w
+		if _, err := Open(resolver(t, nil), ref, Options{}); err == nil || !strings.Contains(fault.HintOf(err), "registry/name@sha256:") {
 			t.Errorf("%q: %v; hint %q", ref, err, fault.HintOf(err))
 		}
+	}
+	if _, err := Open(resolver(t, nil), "registry.test/name@sha256:"+hex, Options{}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -283,8 +313,14 @@ func TestMirrors(t *testing.T) {
 	}
 	for _, bad := range []string{"not a host", "::", "user:s3cr3t@mirror.test", "mirror.test/a/../b", "mirror.test?x", "..", "mirror.test//a"} {
 		_, err = Open(resolver(t, map[string]string{"registry.test": bad}), ref, Options{})
+		// follows: base: %q, for images of %s, is no registry: %w
 		if err == nil || !strings.Contains(fault.HintOf(err), "mirrors.registries") || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("mirror %s: %v", bad, err)
+		}
+	}
+	for _, right := range []string{"mirror.test:5000", "mirror.test:5000/cache", dir} { // as the hint has them
+		if _, err := Open(resolver(t, map[string]string{"registry.test": right}), ref, Options{}); err != nil {
+			t.Errorf("mirror %s: %v", right, err)
 		}
 	}
 }

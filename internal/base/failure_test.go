@@ -23,6 +23,11 @@ func TestRefusals(t *testing.T) {
 	status := func(code int) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { w.WriteHeader(code) }
 	}
+	// follows: base: what it has is %s
+	// follows: base: failure
+	// follows: base: %s limits how much it hands out
+	// follows: base: check name and digest
+	// follows: base: %s has a problem of its own
 	for name, c := range map[string]struct {
 		where      string // part of the path that goes wrong
 		with       func(http.ResponseWriter)
@@ -175,6 +180,7 @@ func TestCredentials(t *testing.T) {
 				_, err := Pull(t.Context(), newStore(t), resolver(t, nil), at(s.host, "app", p.desc.Digest), Options{Platform: amd64, Retry: quick})
 				return err
 			}
+			// follows: base: run `docker login %s` as a user who may read %s
 			dockerConfig(t, s.host, user, password)
 			if err := pull(); err != nil {
 				t.Error(err)
@@ -235,6 +241,7 @@ func TestCredentialHelper(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"credsStore": "twicetest"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// follows: base: reading Docker's credentials for %s failed
 	for script, works := range map[string]bool{
 		fmt.Sprintf("cat >/dev/null; echo '{\"Username\": %q, \"Secret\": %q}'", user, password): true,
 		"cat >/dev/null; echo broken " + password + "; exit 1":                                   false,
@@ -295,5 +302,36 @@ func TestRedirect(t *testing.T) {
 	}
 	if served != 2 {
 		t.Errorf("%d layers came from elsewhere, want 2", served)
+	}
+}
+
+// plainMirror is a network in which 10.1.2.3:5000 is a server that speaks plain HTTP
+// only.
+type plainMirror struct{ at string }
+
+func (p plainMirror) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "http" {
+		return nil, errors.New("connection refused")
+	}
+	r = r.Clone(r.Context())
+	r.URL.Host = p.at
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// follows: base: %s is not asked without encryption
+func TestPlainMirror(t *testing.T) {
+	s := newServer(t)
+	p := s.image("app", "amd64", oci, nil)
+	ref := at("registry.test", "app", p.desc.Digest)
+	pull := func(mirror string) error {
+		_, err := Pull(t.Context(), newStore(t), resolver(t, map[string]string{"registry.test": mirror}), ref, Options{Platform: amd64, Retry: quick, Transport: plainMirror{s.host}})
+		return err
+	}
+	err := pull("10.1.2.3:5000")
+	if want := "write http://10.1.2.3:5000 in [mirrors.registries]"; !strings.Contains(fault.HintOf(err), want) {
+		t.Fatalf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if err := pull("http://10.1.2.3:5000"); err != nil {
+		t.Error(err)
 	}
 }

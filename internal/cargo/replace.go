@@ -153,7 +153,7 @@ func (w *Workspace) Unnamed() error {
 			}
 			at := path.Join(w.Root, ".cargo/config.toml")
 			return fault.Hint(fmt.Errorf("%s names the registry %s, and no .cargo/config.toml in the sources says where it is", path.Join(m.Dir, "Cargo.toml"), name),
-				fmt.Sprintf("write [registries.%s] index = \"…\" to %s and commit it; its token stays outside", name, at))
+				fmt.Sprintf("write registries.%s.index = \"…\" to %s and commit it; its token stays outside", name, at))
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -126,6 +127,54 @@ func TestErrorsNameTheLine(t *testing.T) {
 	if fault.HintOf(err) == "" {
 		t.Error("an unknown key has no hint")
 	}
+}
+
+// What the hint of a refusal says to write is taken.
+func TestHintsAreFollowed(t *testing.T) {
+	const sha = "0000000000000000000000000000000000000000000000000000000000000000"
+	// follows: config: the keys are listed by `twice init --help`
+	// follows: config: %s:%d: there can be several: [%s] is one
+	// follows: config: cargo-deny must have a version
+	// follows: config: advisory-db must have a commit
+	// follows: config: two builds are called %q
+	// follows: config: there is no build called %q
+	// follows: config: channel
+	for _, c := range []struct{ text, hint, mended string }{
+		{"[toolchain]\nchanel = \"1.95.0\"\n", "`twice init --help`", Reference}, // which is what that prints
+		{"[build]\nname = \"x\"\n", "write [[build]]", "[[build]]\nname = \"x\"\n"},
+		{"[check]\ncargo-deny = { version = \"0.20\", sha256 = \"x\" }\nadvisory-db = { commit = \"x\" }\n", "docs/audit.md has the lines", audit(t)},
+		{"[check]\ncargo-deny = { version = \"0.20.2\", sha256 = \"" + sha + "\" }\nadvisory-db = { commit = \"main\" }\n", "`git ls-remote",
+			"[check]\ncargo-deny = { version = \"0.20.2\", sha256 = \"" + sha + "\" }\nadvisory-db = { commit = \"" + sha[:40] + "\" }\n"},
+		{"[[build]]\nname = \"a\"\n[[build]]\nname = \"a\"\n", "give one of them another name = \"…\"", "[[build]]\nname = \"a\"\n[[build]]\nname = \"…\"\n"},
+		{"[[build]]\nname = \"a\"\n[[image]]\nbuild = \"x\"\n", "there are: a", "[[build]]\nname = \"a\"\n[[image]]\nbuild = \"a\"\n"},
+		{"[[image]]\nbuilds = [\"x\"]\n", "name = \"…\" in a [[build]] table names one", "[[image]]\nbuilds = [\"x\"]\n[[build]]\nname = \"x\"\n"},
+		{"[toolchain]\nchannel = \"newest\"\n", `name a release ("1.95.0"), or a dated channel ("nightly-2026-04-03")`, "[toolchain]\nchannel = \"1.95.0\"\n"},
+	} {
+		_, err := Parse([]byte(c.text))
+		if hint := fault.HintOf(err); !strings.Contains(hint, c.hint) {
+			t.Errorf("%v; hint %q, want %q", err, hint, c.hint)
+		}
+		if _, err := Parse([]byte(strings.ReplaceAll(c.mended, "\"…\"", "\"b\""))); err != nil {
+			t.Errorf("%s\n%v", c.mended, err)
+		}
+	}
+}
+
+// audit is the [check] table of docs/audit.md.
+func audit(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := ""
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimLeft(line, " ")
+		if strings.HasPrefix(line, "[check]") || table != "" && strings.Contains(line, " = {") {
+			table += line
+		}
+	}
+	return strings.Replace(table, "commit = \"…\"", "commit = \""+strings.Repeat("0", 40)+"\"", 1)
 }
 
 var verb = regexp.MustCompile(`%[a-z]`)

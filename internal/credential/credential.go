@@ -210,7 +210,7 @@ func cargoTokens(text string) (map[string]string, error) {
 			Token string `toml:"token"`
 		} `toml:"registries"`
 	}
-	const hint = `it must be as cargo login writes it: [registries.NAME] token = "…"`
+	const hint = `it needs what cargo login writes, a line for each registry: registries.NAME.token = "…"`
 	if err := toml.Unmarshal([]byte(text), &given); err != nil { // the decoder's words may quote the text
 		return nil, fault.Hint(errors.New("the cargo credentials are not what cargo login writes"), hint)
 	}

@@ -110,8 +110,14 @@ func TestGit(t *testing.T) {
 	if err := back(); err != nil {
 		t.Error(err)
 	}
-	if err := fetch(); err == nil || !strings.Contains(fault.HintOf(err), "login") {
+	// follows: source: it wants another login
+	if err := fetch(); err == nil || !strings.Contains(fault.HintOf(err), "it wants another login: git's own settings have to hold one") {
 		t.Errorf("without a login: %v; hint %q", err, fault.HintOf(err))
+	}
+	if back := lend(t, Logins{Git: with("bob:right-word")}); true {
+		if err := errors.Join(fetch(), back()); err != nil {
+			t.Error(err)
+		}
 	}
 	lend(t, Logins{Git: with("bob:wrong-word")})
 	for range 2 { // it is not forgotten after the first time
@@ -192,6 +198,46 @@ func TestRefusals(t *testing.T) {
 		}
 		if strings.Contains(fmt.Sprint(err, fault.HintOf(err)), "hidden-word") {
 			t.Errorf("%v holds the text", err)
+		}
+	}
+}
+
+// What the hints of refusals say to write is taken, as it stands there.
+func TestHintsAreFollowed(t *testing.T) {
+	// follows: credential: the Docker configuration is not what Docker writes
+	// follows: credential: the Docker configuration leaves its logins to a credential helper
+	// follows: credential: the Docker configuration has no login
+	// follows: credential: line %d of the git credentials is no login
+	// follows: credential: the git credentials are empty
+	// follows: credential: the cargo credentials are not what cargo login writes
+	// follows: credential: the cargo credentials have no registry's token
+	for _, c := range []struct {
+		wrong Logins
+		begin string // of what to write, in the hint
+		right func(string) Logins
+	}{
+		{Logins{Docker: "x"}, `{"auths"`, func(s string) Logins { return Logins{Docker: s} }},
+		{Logins{Docker: `{"auths":{"registry.test":{}},"credsStore":"desktop"}`}, `{"auths"`, func(s string) Logins { return Logins{Docker: s} }},
+		{Logins{Docker: `{"x":1}`}, `{"auths"`, func(s string) Logins { return Logins{Docker: s} }},
+		{Logins{Git: "x"}, "https://", func(s string) Logins { return Logins{Git: s} }},
+		{Logins{Git: "# nothing\n"}, "https://", func(s string) Logins { return Logins{Git: s} }},
+		{Logins{Cargo: "token = x"}, "registries.", func(s string) Logins { return Logins{Cargo: s} }},
+		{Logins{Cargo: "[registry]\ntoken = \"x\"\n"}, "registries.", func(s string) Logins { return Logins{Cargo: s} }},
+	} {
+		_, err := c.wrong.Lend()
+		at := strings.Index(fault.HintOf(err), c.begin)
+		if at < 0 {
+			t.Errorf("%v: hint %q", err, fault.HintOf(err))
+			continue
+		}
+		text, _, _ := strings.Cut(fault.HintOf(err)[at:], ", one a line")
+		back, err := c.right(strings.ReplaceAll(text, "…", "dTpw")).Lend()
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if err := back(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/ulikunitz/xz"
 
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/store"
 )
@@ -359,6 +360,19 @@ func TestManifest(t *testing.T) {
 		if _, err := ParseManifest([]byte(manifest), c[0], c[1:]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", c, err, want)
 		}
+	}
+}
+
+// The hint of a component that isn't there names those that are.
+func TestComponentHint(t *testing.T) {
+	// follows: cuda: it has no component %s
+	_, err := ParseManifest([]byte(manifest), "12.9.1", []string{"cuda_no"})
+	have := strings.Split(strings.TrimPrefix(fault.HintOf(err), "it has "), ", ")
+	if !slices.Contains(have, "cuda_cudart") {
+		t.Fatalf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if _, err := ParseManifest([]byte(manifest), "12.9.1", []string{"cuda_cudart"}); err != nil {
+		t.Error(err)
 	}
 }
 

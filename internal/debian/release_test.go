@@ -135,9 +135,16 @@ func TestVerifyInReleaseRefuses(t *testing.T) {
 			}
 		})
 	}
-	_, _, err := VerifyInRelease([]byte("<html>"), keys)
-	if fault.HintOf(err) == "" {
-		t.Error("a web page in its place gives no hint")
+	// follows: debian: it is not a clear-signed message
+	// follows: debian: no good signature by a known archive key
+	// Another mirror has the right one.
+	for _, text := range []string{"<html>", string(clearSign(t, releaseText(), now, newKey(t, "Another", nil)))} {
+		if _, _, err := VerifyInRelease([]byte(text), keys); !strings.Contains(fault.HintOf(err), "mirror") {
+			t.Errorf("%v; hint %q", err, fault.HintOf(err))
+		}
+	}
+	if _, _, err := VerifyInRelease([]byte(good), keys); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -62,7 +62,9 @@ func TestResolve(t *testing.T) {
 		{name: "breaks older ones only", ask: "libc6 friend", want: "friend libc6 libgcc"},
 		{name: "conflicts with what it provides itself", ask: "self", want: "self"},
 		{name: "two of what only one may be", ask: "self other-mail", err: "conflicts with"},
-		{name: "no such package", ask: "gone", err: "no package gone"},
+		// follows: debian: look for its name in this Debian release; only the main component is read
+		{name: "no such package", ask: "libb", err: "no package libb"},
+		{name: "under the name that the release has", ask: "lib", want: "lib"},
 		{name: "asked for and left out", ask: "lib", without: []string{"lib"}, err: "both needed and left out"},
 		{name: "malformed", ask: "bad", err: "package bad: parsing dependency"},
 		{name: "no recommendations", ask: "recommends", want: "recommends"},

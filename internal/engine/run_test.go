@@ -207,6 +207,18 @@ func TestDialAddresses(t *testing.T) {
 			t.Errorf("Dial(%q) = %v, hint %q", addr, err, fault.HintOf(err))
 		}
 	}
+	// follows: engine: engine address %q is not one that can be dialled
+	// follows: engine: is a buildkitd listening on that socket
+	_, err := Dial(t.Context(), "localhost:1234", TLS{})
+	if hint := fault.HintOf(err); !strings.HasPrefix(hint, "give SCHEME://… with one of ") || !strings.Contains(hint, "unix") {
+		t.Errorf("%v; hint %q", err, hint)
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	if _, err := Dial(t.Context(), "unix://"+socket, TLS{}); !strings.HasPrefix(fault.HintOf(err), "is a buildkitd listening on that socket") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	serveFake(t, listen(t, "unix", socket), &fake{arch: "amd64"})
+	dialOK(t, "unix://"+socket, TLS{})
 	for _, tls := range []TLS{{CA: "missing.pem"}, {Cert: "c"}, {Key: "k"}} {
 		if _, err := Dial(t.Context(), "tcp://127.0.0.1:1", tls); err == nil {
 			t.Errorf("Dial with %+v succeeded", tls)
@@ -215,7 +227,7 @@ func TestDialAddresses(t *testing.T) {
 	if _, err := Dial(t.Context(), "unix:///run/x.sock", TLS{CA: "x"}); err == nil || !strings.Contains(err.Error(), "tcp://") {
 		t.Errorf("certificates for a socket: %v", err)
 	}
-	_, err := Dial(t.Context(), "unix://"+filepath.Join(t.TempDir(), "no.sock"), TLS{})
+	_, err = Dial(t.Context(), "unix://"+filepath.Join(t.TempDir(), "no.sock"), TLS{})
 	if err == nil || fault.HintOf(err) == "" {
 		t.Errorf("nobody listens: %v", err)
 	}

@@ -321,6 +321,7 @@ func TestCertificate(t *testing.T) {
 	defer srv.Close()
 	s := open(t)
 	f := fetcher(s)
+	// follows: fetch: set TWICE_CA_FILE to the certificate of your proxy or mirror
 	err := f.Fetch(t.Context(), []Item{item(srv.URL)})
 	if err == nil || !strings.Contains(fault.HintOf(err), "TWICE_CA_FILE") {
 		t.Errorf("Fetch: %v; hint %q", err, fault.HintOf(err))

@@ -1,6 +1,7 @@
 package pypi
 
 import (
+	"github.com/craton-co/twice/internal/fault"
 	"strings"
 	"testing"
 
@@ -78,6 +79,34 @@ func TestChoice(t *testing.T) {
 		if !strings.Contains(f.Name, c.want) {
 			t.Errorf("%v: %s, want %s", c.files, f.Name, c.want)
 		}
+	}
+}
+
+// What the hint of a choice says to take is taken.
+func TestHintsAreFollowed(t *testing.T) {
+	sum := digest.NewDigestFromEncoded(digest.SHA256, sumA)
+	file := func(version, tag string) File {
+		return File{Name: "libclang-" + version + "-py3-none-" + tag + ".whl", SHA256: sum}
+	}
+	index := []File{file("18.1.1", "win_amd64"), file("17.0.6", "manylinux2010_x86_64")}
+	// follows: pypi: %s has no wheel for Linux on x86-64
+	if _, err := Choose(index, Requirement{"libclang", "18.1.1"}); fault.HintOf(err) != "name another version" {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	// follows: pypi: the index has no wheel of %s
+	_, err := Choose(index, Requirement{"libclang", "16.0.0"})
+	versions := strings.Split(strings.TrimPrefix(fault.HintOf(err), "it has "), ", ")
+	if f, err := Choose(index, Requirement{"libclang", versions[len(versions)-1]}); err != nil || f.Name != index[1].Name {
+		t.Errorf("%v, %v of %q", f, err, versions)
+	}
+	// follows: pypi: the index has no SHA-256 of %s
+	bare := file("18.1.1", "any")
+	bare.SHA256 = ""
+	if _, err := Choose([]File{bare}, Requirement{"libclang", "18.1.1"}); !strings.HasPrefix(fault.HintOf(err), "take an index that has") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if _, err := Choose([]File{file("18.1.1", "any")}, Requirement{"libclang", "18.1.1"}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -162,8 +162,13 @@ func TestToolchainFile(t *testing.T) {
 		t.Error("the built-in toolchain has wasm32")
 	}
 	ws.Toolchain.Profile = "complete"
-	if _, err := filled(t, ws, ""); err == nil || fault.HintOf(err) == "" {
-		t.Errorf("profile complete: %v", err)
+	// follows: resolve: %s: the profile %q is whatever components a day's toolchain has
+	if _, err := filled(t, ws, ""); fault.HintOf(err) != "take the profile minimal, and name the components that the build needs" {
+		t.Errorf("profile complete: %v; hint %q", err, fault.HintOf(err))
+	}
+	ws.Toolchain.Profile = "minimal"
+	if p, err := filled(t, ws, ""); err != nil || !slices.Contains(p.Config.Toolchain.Components, "clippy") {
+		t.Error(err)
 	}
 }
 

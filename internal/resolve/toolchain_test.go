@@ -227,6 +227,81 @@ func TestWithoutTree(t *testing.T) {
 	}
 }
 
+// A toolchain that can't be had is had where the hint says.
+func TestToolchainHints(t *testing.T) {
+	ctx := context.Background()
+	d := newDist(t, "1.95.0", "2026-04-16", "1.95.0 (0123abcd 2026-04-14)")
+	t.Setenv("RUSTUP_HOME", t.TempDir())
+	targets := []string{hostTriple}
+	none := (*dist)(nil).tools(t)
+
+	// follows: resolve: finding Rust %s: %w
+	_, err := Toolchain(ctx, none, d.channel, nil, targets)
+	if hint := fault.HintOf(err); hint != "add a mirror that has it to [mirrors]" && hint != "install it with `rustup toolchain install 1.95.0`, or set a mirror of Rust's distribution server" {
+		t.Errorf("%v; hint %q", err, hint)
+	}
+	pin, err := Toolchain(ctx, d.tools(t), d.channel, nil, targets) // a mirror
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// follows: resolve: `rustup toolchain install %s` brings the same files
+	missing := d.tools(t)
+	files := d.files
+	d.files = map[string][]byte{"dist/channel-rust-1.95.0.toml": files["dist/channel-rust-1.95.0.toml"]}
+	if _, err := Toolchain(ctx, missing, d.channel, nil, targets); fault.HintOf(err) == "" {
+		t.Errorf("%v has no hint", err)
+	}
+	if _, _, err := ToolchainTree(ctx, missing, pin.Pin); fault.HintOf(err) == "" {
+		t.Errorf("%v has no hint", err)
+	}
+
+	// follows: resolve: set a mirror of Rust's distribution server; where this toolchain is installed
+	bare := pin.Pin
+	bare.Tree = ""
+	if _, _, err := ToolchainTree(ctx, missing, bare); fault.HintOf(err) == "" {
+		t.Errorf("%v has no hint", err)
+	}
+	d.files = files
+	_, done, err := ToolchainTree(ctx, d.tools(t), bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done()
+	d.install(t)
+	if installed, err := Toolchain(ctx, none, d.channel, nil, targets); err != nil || installed.Tree != pin.Tree {
+		t.Errorf("%+v, %v", installed, err)
+	}
+	_, done, err = ToolchainTree(ctx, none, pin.Pin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done()
+}
+
+// Without a lock nobody may have to find out what is meant.
+func TestLockedOnly(t *testing.T) {
+	d := newDist(t, "1.94.1", "2026-03-19", "1.94.1 (0123abcd 2026-03-17)")
+	t.Setenv("RUSTUP_HOME", t.TempDir())
+	p, err := filled(t, workspace(), "[toolchain]\nchannel = \"1.94.1\"\n[[image]]\nbase = \"scratch\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.locked = true
+	// follows: resolve: the sources ask for Rust %s with %s, and no %s says which bytes that is
+	if _, _, err := p.builtin(context.Background(), d.tools(t)); !strings.HasPrefix(fault.HintOf(err), "run `twice lock`, or `dagger call lock`") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	l, err := p.Relock(context.Background(), d.tools(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Lock = l
+	if err := p.answers(l.Format()); err != nil {
+		t.Error(err)
+	}
+}
+
 // The toolchains that Twice has by hash need no server to be locked.
 func TestKnownToolchain(t *testing.T) {
 	p := &Project{Config: &config.File{Toolchain: config.Toolchain{Channel: "nightly-2026-04-03", Components: []string{"rustfmt", "clippy", "rust-src", "llvm-tools"}},

@@ -100,8 +100,21 @@ func TestPin(t *testing.T) {
 	if pin, err := m.Pin("1.95.0", host, names, nil); err != nil || len(pin.Components) != 4 {
 		t.Errorf("default profile: %+v, %v", pin, err)
 	}
-	if _, err := m.Profile("huge"); err == nil || fault.HintOf(err) == "" {
-		t.Error("an unknown profile is no error")
+	// follows: rust: toolchain profile %.50q is not known
+	if _, err := m.Profile("huge"); fault.HintOf(err) != "use minimal, default or complete" {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	for _, name := range []string{"minimal", "default"} {
+		if _, err := m.Profile(name); err != nil {
+			t.Error(err)
+		}
+	}
+	// follows: rust: components of this toolchain are listed by `rustup component list`
+	if _, err := m.Pin("1.95.0", host, []string{"rustfmt", "gcc"}, nil); !strings.Contains(fault.HintOf(err), "rustup component list") {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if _, err := m.Pin("1.95.0", host, []string{"rustfmt"}, nil); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -211,6 +224,19 @@ func TestToolchainFile(t *testing.T) {
 			t.Errorf("%.40q: error %v", text, err)
 		}
 	}
+	// follows: rust: %s:%d: toolchain.path %.100q is a directory of one machine
+	// follows: rust: toolchain channel %.100q is not one
+	for _, c := range []struct{ text, hint, mended string }{
+		{"[toolchain]\npath = \"/opt/rust\"\n", "name a channel", "[toolchain]\nchannel = \"1.95.0\"\n"},
+		{"[toolchain]\nchannel = \"newest\"\n", `name a release ("1.95.0"), or a dated channel ("nightly-2026-04-03")`, "[toolchain]\nchannel = \"nightly-2026-04-03\"\n"},
+	} {
+		if _, err := ParseToolchainFile("rust-toolchain.toml", []byte(c.text)); fault.HintOf(err) != c.hint {
+			t.Errorf("%v; hint %q", err, fault.HintOf(err))
+		}
+		if _, err := ParseToolchainFile("rust-toolchain.toml", []byte(c.mended)); err != nil {
+			t.Error(err)
+		}
+	}
 	if _, err := ParseToolchainFile("rust-toolchain", []byte("/opt/rust\n")); err == nil {
 		t.Error("a path in the old form is no error")
 	}
@@ -271,6 +297,7 @@ func TestInstalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// follows: rust: run `rustup toolchain install %s --profile minimal`
 	if _, err := Installed(ctx, pin); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(fault.HintOf(err), "rustup toolchain install 1.95.0") {
 		t.Errorf("nothing installed: %v", err)
 	}
@@ -298,6 +325,20 @@ func TestInstalled(t *testing.T) {
 	}
 	if _, err := Installed(ctx, withFmt); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(fault.HintOf(err), "rustup component add") {
 		t.Errorf("component missing: %v, hint %q", err, fault.HintOf(err))
+	}
+	// follows: rust: toolchain %s lacks %s: %w
+	// What rustup's `component add` writes.
+	whole := filepath.Join(home, "toolchains", "whole")
+	fakeToolchain(t, whole, sample("1.95.0"))
+	write(t, whole, map[string]string{
+		"lib/rustlib/components":                       "cargo-" + host + "\nrustc-" + host + "\nrust-std-" + host + "\nrust-src\nrustfmt-preview-" + host + "\n",
+		"lib/rustlib/manifest-rustfmt-preview-" + host: "file:bin/rustfmt\n", "bin/rustfmt!": "rustfmt",
+	})
+	if got, err := Installed(ctx, withFmt); err != nil || got != whole {
+		t.Errorf("with the component: %s, %v", got, err)
+	}
+	if err := os.RemoveAll(whole); err != nil {
+		t.Fatal(err)
 	}
 	tree, err := InstalledTree(ctx, dir, pin)
 	if err != nil {

@@ -203,7 +203,20 @@ func TestOpenCrateRefuses(t *testing.T) {
 	withSum := off
 	withSum.Checksum = sum([]byte("never seen"))
 	refuse(t, "crate:tool@1.0.0", withSum, "not in the store", "twice fetch")
+	// follows: source: crate %s %s is not in the store, and nothing is to be fetched
+	r.publish("later", "1.0.0", false, crateFile(t, "later-1.0.0", "Cargo.toml", "[package]\nname = \"later\"\nversion = \"1.0.0\"\n", "Cargo.lock", strings.ReplaceAll(lockX, "tool", "later"), "src/main.rs", ""))
+	withSum.Checksum = sum(r.crates["later-1.0.0"])
+	refuse(t, "crate:later@1.0.0", withSum, "not in the store", "twice fetch")
+	open(t, "crate:later@1.0.0", opt)
+	open(t, "crate:later@1.0.0", withSum)
 	// What the index said once it has to say again.
+	// follows: source: crate %s %s: the index says checksum %s, and said %s before
+	said := r.index["later"]
+	r.index["later"] = ""
+	r.publish("later", "1.0.0", false, crateFile(t, "later-1.0.0", "Cargo.toml", "[package]\n"))
+	refuse(t, "crate:later", opt, " before", "which mirror lies")
+	r.index["later"] = said // the mirror that lied is out
+	open(t, "crate:later", opt)
 	r.index["tool"] = ""
 	r.publish("tool", "1.0.0", false, tool(t, "1.0.0", "Cargo.lock", lockX))
 	refuse(t, "crate:tool", opt, "and said "+sum(tool(t, "1.0.0"))+" before", "which mirror lies")

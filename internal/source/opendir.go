@@ -237,10 +237,10 @@ func (r repo) tags(ctx context.Context, commit string) ([]string, error) {
 // configuration that Cargo and rustup would find, lies outside of dir.
 func widen(top, dir string) (string, error) {
 	rel, err := below(top, dir)
-	if err != nil || rel == "" {
+	if err != nil {
 		return dir, err
 	}
-	w, err := cargo.Inspect(os.DirFS(top), rel)
+	w, err := cargo.Inspect(os.DirFS(top), path.Join(".", rel))
 	if err != nil {
 		return dir, nil // who asked will find out
 	}
@@ -257,7 +257,7 @@ func widen(top, dir string) (string, error) {
 		}
 	}
 	for _, p := range needs {
-		if p != rel && !strings.HasPrefix(p, rel+"/") {
+		if rel != "" && p != rel && !strings.HasPrefix(p, rel+"/") {
 			return top, nil
 		}
 	}

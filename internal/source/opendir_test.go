@@ -261,6 +261,7 @@ func TestLargeFiles(t *testing.T) {
 	object := ".git/lfs/objects/" + sum[:2] + "/" + sum[2:4] + "/" + sum
 	write(t, dir, object, content)
 	check("in the storage")
+	// follows: source: a pointer to git's large file storage, not the file
 	write(t, dir, object, "the rael file") // of the same size
 	refuse(t, dir, Options{}, "data/big.bin: a pointer", "git lfs pull")
 
@@ -272,6 +273,12 @@ func TestLargeFiles(t *testing.T) {
 	gitRun(t, dir, "config", "filter.lfs.clean", "cat .git/pointer; cat > /dev/null")
 	gitRun(t, dir, "add", "data/big.bin")
 	check("in the work tree")
+
+	// follows: source: %s is in git's large file storage
+	own, _ := newRepo(t, "Cargo.toml", manifestA, "data/big.bin", content) // the file itself
+	if s := open(t, own, Options{}); s.NoLarge() != nil {
+		t.Error(s.NoLarge())
+	}
 
 	cache := tempDir(t)
 	refuse(t, "git+file://"+dir+"#"+commit, Options{GitCache: cache}, "data/big.bin: a pointer", "clone the repository, run `git lfs pull` there")
@@ -293,6 +300,17 @@ func TestWorktreesAndShallowClones(t *testing.T) {
 	}
 	if got, want := digestOf(t, open(t, shallow, Options{}).Tree), digestOf(t, open(t, dir, Options{}).Tree); got != want {
 		t.Errorf("shallow clone has tree %s, the repository %s", got, want)
+	}
+}
+
+func TestWorktreeOf(t *testing.T) {
+	dir, _ := newRepo(t, "Cargo.toml", manifestA, "a/b", "")
+	// follows: source: %s is in no git repository
+	if _, err := Worktree(t.Context(), tempDir(t)); fault.HintOf(err) != "name a clone that has the commit" {
+		t.Errorf("%v; hint %q", err, fault.HintOf(err))
+	}
+	if top, err := Worktree(t.Context(), filepath.Join(dir, "a")); err != nil || top != dir {
+		t.Errorf("%s, %v", top, err)
 	}
 }
 

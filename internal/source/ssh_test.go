@@ -110,6 +110,7 @@ func TestSSHAgent(t *testing.T) {
 	url := address + "/" + filepath.Base(repo)
 	opt := func() GitOptions { return GitOptions{URLs: []string{url}, Commit: commit, Dir: tempDir(t)} }
 
+	// follows: source: `git ls-remote %s` has to work: an agent with a key that it takes
 	_, err = FetchGit(context.Background(), opt())
 	if err == nil || !strings.Contains(err.Error(), "Permission denied") || !strings.Contains(fault.HintOf(err), "an agent with a key that it takes, and its own in known_hosts") {
 		t.Fatalf("%v (%s)", err, fault.HintOf(err))
