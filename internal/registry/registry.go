@@ -71,6 +71,7 @@ func Open(repository name.Repository, opt Options) (*Repository, error) {
 		return nil, err
 	}
 	r.transport = http.DefaultTransport.(*http.Transport).Clone()
+	r.transport.MaxIdleConnsPerHost = 32 // blobs are asked for several at once
 	if opt.At != "" {
 		dial, registry := r.transport.DialContext, hostPort(repository.Registry)
 		r.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -20,7 +20,7 @@ import (
 // Push sends what d names, and all that this names, and then gives it the tag, if
 // there is one.
 func Push(ctx context.Context, repo *registry.Repository, blobs image.Blobs, d ocispec.Descriptor, tag string) (Moved, error) {
-	p := &pusher{repo: repo, blobs: blobs, seen: map[digest.Digest]bool{}}
+	p := &pusher{repo: repo, blobs: blobs}
 	err := p.push(ctx, d, tag)
 	return p.moved, repo.Explain("pushing to "+repo.String(), err)
 }
@@ -32,8 +32,7 @@ type pusher struct {
 	repo   *registry.Repository
 	remote *remote.Pusher
 	blobs  image.Blobs
-	seen   map[digest.Digest]bool
-	moved  Moved
+	tally
 }
 
 func (p *pusher) push(ctx context.Context, d ocispec.Descriptor, tag string) error {
@@ -55,10 +54,9 @@ func (p *pusher) document(ctx context.Context, d ocispec.Descriptor, depth int) 
 	if depth > maxNesting {
 		return errors.New("indexes lie too deep in indexes")
 	}
-	if p.seen[d.Digest] {
+	if p.seen(d.Digest) {
 		return nil
 	}
-	p.seen[d.Digest] = true
 	text, err := p.blobs.ReadBytes(d.Digest, image.MaxManifest)
 	if err != nil {
 		return err
@@ -72,36 +70,36 @@ func (p *pusher) document(ctx context.Context, d ocispec.Descriptor, depth int) 
 			return err
 		}
 	}
-	for _, b := range doc.blobs {
-		if err := p.blob(ctx, b); err != nil {
-			return fmt.Errorf("%s: %w", b.Digest, err)
-		}
+	if err := each(ctx, doc.blobs, p.blob); err != nil {
+		return err
 	}
 	switch there, err := p.repo.Has(ctx, "manifests/"+d.Digest.String(), documents); {
 	case err != nil:
 		return err
 	case there:
-		p.moved.add(d, false)
+		p.add(d, false)
 		return nil
 	}
-	p.moved.add(d, true)
+	p.add(d, true)
 	return p.remote.Push(ctx, p.repo.Name.Digest(d.Digest.String()), raw{d, text})
 }
 
 func (p *pusher) blob(ctx context.Context, d ocispec.Descriptor) error {
-	if p.seen[d.Digest] {
+	if p.seen(d.Digest) {
 		return nil
 	}
-	p.seen[d.Digest] = true
 	switch there, err := p.repo.Has(ctx, "blobs/"+d.Digest.String(), documents); {
 	case err != nil:
 		return err
 	case there:
-		p.moved.add(d, false)
+		p.add(d, false)
 		return nil
 	}
-	p.moved.add(d, true)
-	return p.remote.Upload(ctx, p.repo.Name, Blob(p.blobs, d))
+	if err := p.remote.Upload(ctx, p.repo.Name, Blob(p.blobs, d)); err != nil {
+		return err
+	}
+	p.add(d, true)
+	return nil
 }
 
 // raw is a document as go-containerregistry pushes one.

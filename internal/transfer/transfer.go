@@ -5,7 +5,8 @@
 // they have in common, because each is a blob of its own. A document (a manifest
 // or an index) is sent after all that it names, so that a copy that is cut off
 // names nothing that isn't there. Everything that is received is checked against
-// its digest while it streams; no blob is held in memory.
+// its digest while it streams; no blob is held in memory, and several are copied
+// at once.
 package transfer
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
@@ -22,6 +24,7 @@ import (
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/registry"
 	"github.com/craton-co/twice/internal/store"
+	"golang.org/x/sync/errgroup"
 )
 
 // Moved counts blobs and documents.
@@ -39,6 +42,49 @@ func (m *Moved) add(d ocispec.Descriptor, sent bool) {
 }
 
 const maxNesting = 4
+
+// atOnce is how many blobs of a document are copied at a time.
+const atOnce = 8
+
+// each calls f for each of the blobs, several at once, until one fails.
+func each(ctx context.Context, blobs []ocispec.Descriptor, f func(context.Context, ocispec.Descriptor) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, b := range blobs {
+		g.Go(func() error {
+			if err := f(ctx, b); err != nil {
+				return fmt.Errorf("%s: %w", b.Digest, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// tally counts what is copied, each digest once.
+type tally struct {
+	mu    sync.Mutex
+	known map[digest.Digest]bool
+	moved Moved
+}
+
+// seen tells whether it was asked before of the same digest.
+func (t *tally) seen(d digest.Digest) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.known == nil {
+		t.known = map[digest.Digest]bool{}
+	}
+	before := t.known[d]
+	t.known[d] = true
+	return before
+}
+
+func (t *tally) add(d ocispec.Descriptor, sent bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moved.add(d, sent)
+}
 
 // document is a manifest or an index, as far as it names others.
 type document struct {
@@ -60,7 +106,7 @@ func parse(d ocispec.Descriptor, text []byte) (document, error) {
 // Pull brings what a digest names, and all that this names, into the store. The
 // first result is its descriptor.
 func Pull(ctx context.Context, repo *registry.Repository, st *store.Store, d digest.Digest) (ocispec.Descriptor, Moved, error) {
-	p := &puller{repo: repo, st: st, seen: map[digest.Digest]bool{}}
+	p := &puller{repo: repo, st: st}
 	var err error
 	if p.client, err = repo.Client(ctx, registry.Read); err == nil {
 		var root ocispec.Descriptor
@@ -77,8 +123,7 @@ type puller struct {
 	repo   *registry.Repository
 	client *http.Client
 	st     *store.Store
-	seen   map[digest.Digest]bool
-	moved  Moved
+	tally
 }
 
 func (p *puller) get(ctx context.Context, at string) (*http.Response, error) {
@@ -127,7 +172,7 @@ func (p *puller) document(ctx context.Context, d ocispec.Descriptor, depth int) 
 		return fmt.Errorf("document %s has %d bytes", d.Digest, d.Size)
 	}
 	if err := p.blob(ctx, "manifests/", d); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", d.Digest, err)
 	}
 	text, err := p.st.ReadBytes(d.Digest, image.MaxManifest)
 	if err != nil {
@@ -137,10 +182,8 @@ func (p *puller) document(ctx context.Context, d ocispec.Descriptor, depth int) 
 	if err != nil {
 		return err
 	}
-	for _, b := range doc.blobs {
-		if err := p.blob(ctx, "blobs/", b); err != nil {
-			return err
-		}
+	if err := each(ctx, doc.blobs, func(ctx context.Context, b ocispec.Descriptor) error { return p.blob(ctx, "blobs/", b) }); err != nil {
+		return err
 	}
 	for _, x := range doc.documents {
 		if err := p.document(ctx, x, depth+1); err != nil {
@@ -154,12 +197,11 @@ func (p *puller) blob(ctx context.Context, at string, d ocispec.Descriptor) erro
 	if err := image.CheckDescriptor(d); err != nil {
 		return err
 	}
-	if p.seen[d.Digest] {
+	if p.seen(d.Digest) {
 		return nil
 	}
-	p.seen[d.Digest] = true
 	if p.st.Has(d.Digest) {
-		p.moved.add(d, false)
+		p.add(d, false)
 		return nil
 	}
 	resp, err := p.get(ctx, at+d.Digest.String())
@@ -168,9 +210,9 @@ func (p *puller) blob(ctx context.Context, at string, d ocispec.Descriptor) erro
 	}
 	defer resp.Body.Close()
 	if _, _, err := p.st.Put(ctx, resp.Body, d.Digest, d.Size); err != nil {
-		return fmt.Errorf("%s: %w", d.Digest, err)
+		return err
 	}
-	p.moved.add(d, true)
+	p.add(d, true)
 	return nil
 }
 
