@@ -135,6 +135,7 @@ func TestGitLabJobs(t *testing.T) {
 			Timeout      string
 			BeforeScript []string `yaml:"before_script"`
 			Script       []string
+			Cache        any
 		}
 		d := yaml.NewDecoder(strings.NewReader(string(text)))
 		d.KnownFields(true)

@@ -36,6 +36,7 @@ var order = []string{
 	"internal/spool",
 	"internal/image",
 	"internal/transfer",
+	"internal/remotestore",
 	"internal/archive",
 	"internal/pe",
 	"internal/rust",

@@ -54,6 +54,7 @@ that the lock, or the built-in pins, have for it.`,
 		}
 		p.Start("bundle")
 		defer p.pause(false)
+		defer keepInputs(cmd.Context(), tools, p)
 		proj, err := openFetched(ctx, tools, spec(args), src.options(g))
 		if err != nil {
 			return err

@@ -48,6 +48,7 @@ which docker load reads too) or as an OCI layout (any other name).`,
 		}
 		p.Start("image")
 		defer p.pause(false)
+		defer keepInputs(cmd.Context(), tools, p)
 		img, err := composeImage(cmd.Context(), tools, args, src.options(g))
 		if err != nil {
 			return err

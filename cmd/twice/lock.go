@@ -140,6 +140,7 @@ hash while it arrives. Afterwards verify --offline needs no network.`,
 		}
 		p.Start("fetch")
 		defer p.pause(false)
+		defer keepInputs(cmd.Context(), tools, p)
 		return fetchAll(cmd.Context(), cmd, tools, spec(args), src.options(g))
 	}
 	return cmd

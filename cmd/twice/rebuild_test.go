@@ -34,12 +34,19 @@ import (
 type lyingRegistry struct {
 	inner http.Handler
 
+	login string // user:password; "": nobody is asked
+
 	mu       sync.Mutex
 	lie      string // a digest
 	received int64
 }
 
 func (l *lyingRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if user, password, _ := r.BasicAuth(); l.login != "" && user+":"+password != l.login {
+		w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	l.mu.Lock()
 	lie := l.lie != "" && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/"+l.lie)
 	l.received += max(r.ContentLength, 0)
@@ -62,13 +69,13 @@ func (l *lyingRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // registries are those of the scripts that run.
 var registries sync.Map // *testscript.TestScript → *lyingRegistry
 
-// serve-registry starts an empty registry on the loopback interface, and sets
-// REGISTRY.
+// serve-registry [USER PASSWORD] starts an empty registry on the loopback
+// interface, and sets REGISTRY.
 func cmdServeRegistry(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: serve-registry")
+	if neg || len(args) != 0 && len(args) != 2 {
+		ts.Fatalf("usage: serve-registry [USER PASSWORD]")
 	}
-	l := &lyingRegistry{inner: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))}
+	l := &lyingRegistry{login: strings.Join(args, ":"), inner: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))}
 	srv := httptest.NewServer(l)
 	registries.Store(ts, l)
 	ts.Defer(srv.Close)

@@ -15,6 +15,7 @@ type global struct {
 	json     bool
 	progress string
 	bundle   string
+	from, to string // stores elsewhere, see package remotestore
 }
 
 func newRoot() *cobra.Command {
@@ -37,6 +38,8 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 	f := root.PersistentFlags()
 	f.BoolVar(&g.offline, "offline", false, "fetch nothing: an input that the store lacks is an error")
 	f.StringVar(&g.bundle, "bundle", "", "take inputs from this bundle first, a file, a directory or oci://…; see twice bundle")
+	f.StringVar(&g.from, "store-from", "", "take inputs from this store first, a directory or oci://registry/name (default $TWICE_STORE_FROM)")
+	f.StringVar(&g.to, "store-to", "", "put what a run used into this store, a directory or oci://registry/name (default $TWICE_STORE_TO)")
 	f.BoolVar(&g.noMirror, "no-mirror", false, "fetch from upstream addresses only")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print the result and nothing else")
 	f.BoolVar(&g.json, "json", false, "print the result as JSON")

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/inputs"
+	"github.com/craton-co/twice/internal/remotestore"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/store"
+	"github.com/craton-co/twice/internal/verdict"
 )
 
 // tools opens the store and what fills it.
@@ -40,7 +44,15 @@ func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) 
 			p.message("warning: %s", err)
 		}
 	}
-	tools := resolve.Tools{Store: st, Resolver: r, Fetcher: f}
+	remote, err := remotestore.Open(ctx, remotestore.Options{
+		From: cmp.Or(g.from, os.Getenv("TWICE_STORE_FROM")), To: cmp.Or(g.to, os.Getenv("TWICE_STORE_TO")),
+		Warn: func(text string) { p.message("warning: %s", text) },
+	})
+	if err != nil {
+		return resolve.Tools{}, err
+	}
+	remote.Attach(f)
+	tools := resolve.Tools{Store: st, Resolver: r, Fetcher: f, Remote: remote}
 	if g.bundle != "" {
 		p.Start("bundle")
 		if err := inputs.ReadBundle(ctx, tools, g.bundle); err != nil {
@@ -48,6 +60,26 @@ func (g *global) tools(ctx context.Context, p *progress) (resolve.Tools, error) 
 		}
 	}
 	return tools, nil
+}
+
+// keepInputs puts what the run used into the store of --store-to, and says what
+// went where.
+func keepInputs(ctx context.Context, tools resolve.Tools, p *progress) {
+	if got := tools.Remote.Taken(); got.Sent > 0 {
+		p.say("store", fmt.Sprintf("took %d blobs, %s", got.Sent, verdict.Size(got.SentBytes)))
+	}
+	if tools.Remote.Writes() {
+		p.Start("store")
+		start := time.Now()
+		moved := tools.Remote.Save(ctx, tools.Store)
+		p.pause(false)
+		if moved.Sent > 0 {
+			p.Done("store", fmt.Sprintf("sent %d blobs, %s; it had %d, %s", moved.Sent, verdict.Size(moved.SentBytes), moved.Shared, verdict.Size(moved.SharedBytes)), time.Since(start))
+		}
+	}
+	if err := tools.Remote.Close(); err != nil {
+		p.message("warning: closing the store: %s", err)
+	}
 }
 
 // trustForGit has git trust what our own requests trust: one setting is enough

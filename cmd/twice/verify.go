@@ -296,6 +296,7 @@ func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, sides [
 		}
 	}
 	p.pause(false)
+	keepInputs(ctx, tools, p)
 	return result, err
 }
 

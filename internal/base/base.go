@@ -58,6 +58,7 @@ type Options struct {
 	Transport http.RoundTripper // nil: with this machine's proxies and certificates
 	Progress  func(fetch.Event) // see fetch.Fetcher
 	Retry     fetch.Retry
+	Other     *fetch.Other // another store, asked first; its addresses are Transport's
 }
 
 // Remote is an image at its registry.
@@ -176,7 +177,12 @@ func (m *Remote) pull(ctx context.Context, st *store.Store) (image.Image, error)
 func (m *Remote) document(ctx context.Context, st *store.Store, desc ocispec.Descriptor) (ocispec.Descriptor, []byte, error) {
 	b, err := st.ReadBytes(desc.Digest, image.MaxManifest)
 	var corrupt *store.CorruptError
-	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) && corrupt.Removed {
+	missing := errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) && corrupt.Removed
+	if missing && m.opt.Other != nil && m.fetcher(st).Nearby(ctx, fetch.Item{Kind: "manifest", Name: "of " + m.Name(), Digest: desc.Digest, Size: desc.Size}) == nil {
+		missing = false
+		b, err = st.ReadBytes(desc.Digest, image.MaxManifest)
+	}
+	if missing {
 		if m.opt.Offline {
 			return desc, nil, fault.Hint(fmt.Errorf("manifest %s is missing", desc.Digest), "run `twice fetch` with a network first")
 		}
@@ -218,7 +224,7 @@ func (m *Remote) fetch(ctx context.Context, st *store.Store, items ...fetch.Item
 func (m *Remote) fetcher(st *store.Store) *fetch.Fetcher {
 	return &fetch.Fetcher{
 		Store: st, Client: &http.Client{Transport: m.login}, Offline: m.opt.Offline,
-		Parallel: 6, Progress: m.opt.Progress, Retry: m.opt.Retry,
+		Parallel: 6, Progress: m.opt.Progress, Retry: m.opt.Retry, Other: m.opt.Other,
 	}
 }
 

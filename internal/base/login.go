@@ -51,8 +51,8 @@ func newLogin(inner http.RoundTripper, keychain authn.Keychain, places []place) 
 // RoundTrip implements http.RoundTripper.
 func (l *login) RoundTrip(req *http.Request) (*http.Response, error) {
 	s := l.sessions[req.URL.Host]
-	if s == nil || req.URL.Scheme == "file" {
-		return l.inner.RoundTrip(req) // a layout, or where a registry redirects
+	if s == nil || req.URL.Scheme != "https" && req.URL.Scheme != "http" {
+		return l.inner.RoundTrip(req) // a layout, another store, or where a registry redirects
 	}
 	req = req.Clone(req.Context())
 	if !strings.Contains(req.URL.Path, "/blobs/") {

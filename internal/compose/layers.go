@@ -77,12 +77,7 @@ func inputLayer(ctx context.Context, st *store.Store, in Input, c layer.Compress
 		}
 		in.Tree = func(context.Context) (*layer.Tree, error) { return t, nil }
 	}
-	key := keyOf("input", struct {
-		Key    digest.Digest
-		Prefix string
-		Epoch  int64
-	}{in.Key, in.Prefix, in.Epoch})
-	return remembered(ctx, st, key, c, func() (*layer.Tree, io.Closer, error) {
+	return remembered(ctx, st, inputKey(in), c, func() (*layer.Tree, io.Closer, error) {
 		t, err := in.Tree(ctx)
 		if err != nil {
 			return nil, nil, err
@@ -90,6 +85,14 @@ func inputLayer(ctx context.Context, st *store.Store, in Input, c layer.Compress
 		t, err = canonical(t, in.Prefix, in.Epoch)
 		return t, io.NopCloser(nil), err
 	})
+}
+
+func inputKey(in Input) digest.Digest {
+	return keyOf("input", struct {
+		Key    digest.Digest
+		Prefix string
+		Epoch  int64
+	}{in.Key, in.Prefix, in.Epoch})
 }
 
 // canonical returns t below prefix with the metadata that a tree digest does
@@ -144,8 +147,7 @@ func keyOf(kind string, v any) digest.Digest {
 // remembered returns the layer of that key, made now if the store lacks it.
 func remembered(ctx context.Context, st *store.Store, key digest.Digest, c layer.Compression, tree func() (*layer.Tree, io.Closer, error)) (layer.Layer, error) {
 	kind := "layer-" + string(c)
-	var l layer.Layer
-	if b, ok := st.Recall(kind, key); ok && json.Unmarshal(b, &l) == nil && st.Has(l.Desc.Digest) {
+	if l, ok := recall(st, kind, key); ok {
 		return l, nil
 	}
 	t, closer, err := tree()
@@ -153,12 +155,25 @@ func remembered(ctx context.Context, st *store.Store, key digest.Digest, c layer
 		return layer.Layer{}, err
 	}
 	defer closer.Close()
-	if l, err = layer.Write(ctx, st, t, c); err != nil {
-		return layer.Layer{}, err
-	}
-	b, err := json.Marshal(l)
+	l, err := layer.Write(ctx, st, t, c)
 	if err != nil {
 		return layer.Layer{}, err
 	}
-	return l, st.Remember(ctx, kind, key, b)
+	return l, remember(ctx, st, kind, key, l)
+}
+
+func recall(st *store.Store, kind string, key digest.Digest) (l layer.Layer, ok bool) {
+	b, ok := st.Recall(kind, key)
+	if !ok || json.Unmarshal(b, &l) != nil {
+		return l, false
+	}
+	return l, st.Has(l.Desc.Digest)
+}
+
+func remember(ctx context.Context, st *store.Store, kind string, key digest.Digest, l layer.Layer) error {
+	b, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return st.Remember(ctx, kind, key, b)
 }

@@ -17,6 +17,8 @@ import (
 type download struct {
 	*run
 	it      *Item
+	other   string   // where another store may have it; "": no store is asked
+	urls    []string // asked after that
 	w       *store.Writer
 	counted int64 // bytes of it in run.totals
 	shown   time.Time
@@ -49,14 +51,33 @@ func (d *download) get(ctx context.Context) (from string, failures causes, err e
 			return "", nil, err
 		}
 	}
-	return d.rounds(ctx, d.it, d.it.URLs, func(address string) (int64, error) {
+	try := func(address string) (int64, error) {
 		for {
 			n, err := d.attempt(ctx, address)
 			if err != errAgain {
 				return n, err
 			}
 		}
-	})
+	}
+	if d.other != "" {
+		_, err := try(d.other)
+		var fatal *storeError
+		var status *statusError
+		switch {
+		case err == nil:
+			return d.other, nil, nil
+		case ctx.Err() != nil:
+			return "", nil, context.Cause(ctx)
+		case errors.As(err, &fatal):
+			return "", nil, fatal.error
+		case !errors.As(err, &status) || status.code != http.StatusNotFound:
+			d.f.Other.Failed(d.it.Digest, err)
+		}
+	}
+	if len(d.urls) == 0 {
+		return "", nil, nil
+	}
+	return d.rounds(ctx, d.it, d.urls, try)
 }
 
 func (d *download) open(ctx context.Context) (err error) {

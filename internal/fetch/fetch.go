@@ -2,7 +2,8 @@
 // its digest while it streams.
 //
 // An input is looked for in the store, then at its place on this machine, then
-// at its addresses in order. What an address answers decides what follows:
+// in another store (see [Other]), which has it or not, then at its addresses in
+// order. What an address answers decides what follows:
 //
 //   - 200, 206: the content. A body that breaks off is gone on with by a
 //     Range request; an interrupted Fetch leaves its part to the next one.
@@ -61,6 +62,36 @@ type Fetcher struct {
 	Parallel int          // downloads at once; 0: 16
 	Progress func(Event)  // nil, or told what happens, by one goroutine at a time
 	Retry    Retry
+	Other    *Other // asked before addresses, and also if Offline: whoever named it wants that; nil: there is none
+}
+
+// FromOther is the place of what came from another store, in an Event.
+const FromOther = "another store"
+
+// Other is another store, which has blobs by their digest: a directory or the
+// repository of a registry. It is asked once for an item, and what it lacks, or
+// has wrong, is fetched as if it weren't there.
+type Other struct {
+	// Take brings a blob into the Fetcher's store if its content is right; size is
+	// -1 when unknown. The error wraps fs.ErrNotExist where there is no such blob.
+	Take func(ctx context.Context, d digest.Digest, size int64) error
+	// Address of a blob, for the Fetcher's Client; it stands in for Take where that
+	// is nil. "": none is to be asked any more.
+	Address func(d digest.Digest) string
+	// Failed hears why a blob didn't come, unless it is only not there.
+	Failed func(d digest.Digest, err error)
+}
+
+// Nearby brings what the other store has of the items. Those that the store then
+// lacks are an *Error.
+func (f *Fetcher) Nearby(ctx context.Context, items ...Item) error {
+	near := *f
+	near.Offline = true
+	bare := slices.Clone(items)
+	for i := range bare {
+		bare[i].URLs, bare[i].Local = nil, nil
+	}
+	return near.Fetch(ctx, bare)
 }
 
 // Retry says how patient a Fetcher is. Zeros stand for the defaults.
@@ -228,23 +259,52 @@ func (r *run) item(ctx context.Context, it *Item) error {
 			failures = append(failures, err)
 		}
 	}
-	if r.f.Offline {
-		return r.failed(it, failures)
-	}
-	if len(it.URLs) == 0 {
-		failures = append(failures, fault.Hint(errors.New("no address is known"), "add a mirror, or unset TWICE_NO_DEFAULTS"))
-		return r.failed(it, failures)
-	}
-	d := &download{run: r, it: it}
-	from, more, err := d.get(ctx)
-	if err != nil {
+	if done, err := r.take(ctx, it); done || err != nil {
 		return err
 	}
-	if from == "" {
-		return r.failed(it, append(failures, more...))
+	d := &download{run: r, it: it, urls: it.URLs}
+	if r.f.Offline {
+		d.urls = nil
 	}
-	r.done(it, from, d.counted)
-	return nil
+	if r.f.Other != nil && r.f.Other.Take == nil {
+		d.other = r.f.Other.Address(it.Digest)
+	}
+	if len(d.urls) > 0 || d.other != "" {
+		from, more, err := d.get(ctx)
+		if err != nil {
+			return err
+		}
+		if from != "" {
+			if from == d.other {
+				from = FromOther
+			}
+			r.done(it, from, d.counted)
+			return nil
+		}
+		failures = append(failures, more...)
+	}
+	if len(it.URLs) == 0 && !r.f.Offline {
+		failures = append(failures, fault.Hint(errors.New("no address is known"), "add a mirror, or unset TWICE_NO_DEFAULTS"))
+	}
+	return r.failed(it, failures)
+}
+
+// take takes an item from another store on this machine.
+func (r *run) take(ctx context.Context, it *Item) (done bool, err error) {
+	o := r.f.Other
+	if o == nil || o.Take == nil {
+		return false, nil
+	}
+	switch err := o.Take(ctx, it.Digest, it.Size); {
+	case err == nil:
+		r.done(it, FromOther, 0)
+		return true, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case !errors.Is(err, fs.ErrNotExist):
+		o.Failed(it.Digest, err)
+	}
+	return false, nil
 }
 
 func (r *run) local(ctx context.Context, it *Item) error {

@@ -6,7 +6,7 @@ import "time"
 type Event struct {
 	Kind   EventKind
 	Item   *Item  // nil of a Get
-	From   string // an address without its password, "this machine" or "store"
+	From   string // an address without its password, "this machine", "store" or FromOther
 	Bytes  int64  // of the item that are here
 	Err    error  // of Trouble and Failed
 	Totals Totals

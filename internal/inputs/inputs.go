@@ -103,6 +103,9 @@ func Fetch(ctx context.Context, tools resolve.Tools, p *resolve.Project) error {
 	if err := tools.Fetcher.Fetch(ctx, items); err != nil {
 		return err
 	}
+	if err := takeGit(ctx, tools, p.GitDependencies()); err != nil {
+		return err
+	}
 	for _, d := range p.GitDependencies() {
 		if _, err := resolve.FetchGit(ctx, tools, d); err != nil {
 			return err
@@ -154,6 +157,13 @@ func (set *Set) AddSource(ctx context.Context, tools resolve.Tools, p *resolve.P
 // its sources.
 func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project) (*Set, error) {
 	set := &Set{Runtimes: map[string]image.Image{}}
+	pins, err := pinned(tools, p)
+	if err == nil {
+		err = adopt(ctx, tools, pins)
+	}
+	if err != nil {
+		return nil, err
+	}
 	var toolchain []compose.Input // none: it is among the builder's packages
 	if !p.IsDebian() {
 		in, done := rust(tools, p)
@@ -162,10 +172,10 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 	}
 	more, doneCUDA := cudaLayers(tools, p)
 	defer doneCUDA()
-	var err error
 	if set.Builder, err = builder(ctx, tools, p, slices.Concat(toolchain, more)); err != nil {
 		return nil, err
 	}
+	var rustImage *image.Image
 	if tree := p.Lock.Toolchain.Tree; tree != "" {
 		// A store is a place that inputs may be taken from: see ReadBundle.
 		found, err := toolchainImage(ctx, tools, p, set.Builder)
@@ -175,6 +185,7 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 		if err := resolve.RememberToolchain(ctx, tools, tree, found.Desc); err != nil {
 			return nil, err
 		}
+		rustImage = &found
 	}
 	if err := set.git(ctx, tools, p, toolchain...); err != nil {
 		return nil, err
@@ -201,5 +212,6 @@ func ComposeLocked(ctx context.Context, tools resolve.Tools, p *resolve.Project)
 			return nil, err
 		}
 	}
+	set.keep(tools, p, pins, rustImage)
 	return set, nil
 }

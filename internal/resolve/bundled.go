@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/rust"
@@ -25,6 +26,52 @@ import (
 const ToolchainPrefix = "usr/local"
 
 const toolchainMemo = "toolchain-image"
+
+// ToolchainClaim says in another store which image has the toolchain with a tree
+// digest. A store's own memo is one.
+const ToolchainClaim = toolchainMemo
+
+// TakeClaimed brings an image into the store that another store claims to be what
+// the key is of. ok is false where there is none. Who uses it has to find out
+// whether that is true.
+func TakeClaimed(ctx context.Context, tools Tools, kind string, key digest.Digest) (desc ocispec.Descriptor, ok bool, err error) {
+	value, ok := tools.Remote.Claim(ctx, kind, key)
+	if !ok || json.Unmarshal(value, &desc) != nil || image.CheckDescriptor(desc) != nil || desc.Size > image.MaxManifest {
+		return desc, false, ctx.Err()
+	}
+	desc = ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size}
+	item := func(what string, d ocispec.Descriptor) fetch.Item {
+		return fetch.Item{Kind: what, Name: "of " + kind, Digest: d.Digest, Size: d.Size}
+	}
+	if tools.Fetcher.Nearby(ctx, item("manifest", desc)) != nil {
+		return desc, false, ctx.Err()
+	}
+	text, err := tools.Store.ReadBytes(desc.Digest, image.MaxManifest)
+	if err != nil {
+		return desc, false, nil
+	}
+	m, err := image.ParseManifest(text)
+	if err != nil || m.Config.Size > image.MaxConfig {
+		return desc, false, nil
+	}
+	items := []fetch.Item{item("config", m.Config)}
+	for _, l := range m.Layers {
+		items = append(items, item("layer", l))
+	}
+	return desc, tools.Fetcher.Nearby(ctx, items...) == nil, ctx.Err()
+}
+
+// takeToolchain looks for a toolchain's image in another store.
+func takeToolchain(ctx context.Context, tools Tools, tree digest.Digest) error {
+	if _, known := tools.Store.Recall(toolchainMemo, tree); known || !tools.Remote.Reads() {
+		return nil
+	}
+	desc, ok, err := TakeClaimed(ctx, tools, ToolchainClaim, tree)
+	if err != nil || !ok {
+		return err
+	}
+	return RememberToolchain(ctx, tools, tree, desc)
+}
 
 // RememberToolchain keeps that the image desc, in the store, has the toolchain
 // whose files hash to tree below ToolchainPrefix. It is a hint of where to
@@ -86,10 +133,10 @@ func bundledToolchain(ctx context.Context, tools Tools, pin rust.Pin) (*layer.Tr
 		got, err = layer.TreeDigest(t)
 	}
 	if err == nil && got != pin.Tree {
-		err = fault.Hint(fmt.Errorf("its files hash to %s, the lock says %s", got, pin.Tree), "somebody changed it: take the bundle from whoever made it")
+		err = fault.Hint(fmt.Errorf("its files hash to %s, the lock says %s", got, pin.Tree), "somebody changed it: take the bundle, or the store, from whoever made it")
 	}
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("the bundle's toolchain %s: %w", pin.Channel, err), sp.Close())
+		return nil, nil, errors.Join(fmt.Errorf("the toolchain %s of a bundle or store: %w", pin.Channel, err), sp.Close())
 	}
 	return t, func() { _ = sp.Close() }, nil
 }

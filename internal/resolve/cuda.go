@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	baseimage "github.com/craton-co/twice/internal/base"
@@ -25,9 +26,18 @@ import (
 func Pull(ctx context.Context, tools Tools, ref string, offline bool) (image.Image, error) {
 	im := config.ParseInput(ref)
 	system, arch, _ := strings.Cut(cmp.Or(im.Platform, "linux/amd64"), "/")
-	return baseimage.Pull(ctx, tools.Store, tools.Resolver, im.Base, baseimage.Options{
-		Platform: ocispec.Platform{OS: system, Architecture: arch}, Offline: offline, Progress: tools.Fetcher.Progress,
-	})
+	opt := baseimage.Options{Platform: ocispec.Platform{OS: system, Architecture: arch}, Offline: offline, Progress: tools.Fetcher.Progress}
+	if opt.Other = tools.Fetcher.Other; opt.Other != nil && tools.Fetcher.Client != nil {
+		opt.Transport = tools.Fetcher.Client.Transport
+	}
+	got, err := baseimage.Pull(ctx, tools.Store, tools.Resolver, im.Base, opt)
+	if err == nil {
+		tools.Remote.Use(append([]ocispec.Descriptor{got.Desc, got.Manifest.Config}, got.Manifest.Layers...)...)
+		if d := digest.Digest(got.Desc.Annotations[baseimage.AnnotationIndex]); d != "" {
+			tools.Remote.Use(ocispec.Descriptor{Digest: d})
+		}
+	}
+	return got, err
 }
 
 // CUDAVersion is the release of CUDA that an image of NVIDIA's says it has.

@@ -36,6 +36,7 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/lock"
+	"github.com/craton-co/twice/internal/remotestore"
 	"github.com/craton-co/twice/internal/source"
 	"github.com/craton-co/twice/internal/store"
 	"github.com/opencontainers/go-digest"
@@ -46,6 +47,7 @@ type Tools struct {
 	Store    *store.Store
 	Fetcher  *fetch.Fetcher
 	Resolver *address.Resolver
+	Remote   *remotestore.Remote // another store that inputs may come from; nil: none
 
 	BringGit func(ctx context.Context, url, commit string) (dir string, err error) // see source.GitOptions.Bring; nil: git does
 }

@@ -166,6 +166,9 @@ func ToolchainTree(ctx context.Context, tools Tools, pin rust.Pin) (t *layer.Tre
 		}
 		// An installed toolchain with other files is no error: the tarballs decide.
 	}
+	if err := takeToolchain(ctx, tools, pin.Tree); err != nil {
+		return nil, nil, err
+	}
 	t, done, bundled := bundledToolchain(ctx, tools, pin)
 	if bundled == nil {
 		return t, done, nil

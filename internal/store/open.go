@@ -164,7 +164,7 @@ func (s *Store) file(name string) string { return filepath.Join(s.dir, filepath.
 // readSmall reads one of the store's own files, which are all small.
 func readSmall(name string) ([]byte, error) {
 	const max = 16 << 20
-	f, err := os.Open(name)
+	f, err := openRegular(name)
 	if err != nil {
 		return nil, err
 	}
