@@ -22,6 +22,10 @@ first run from a checkout takes beside the row before. It doesn't overlap the fe
 	{"fetch-400", `twice fetch of cargo-deny 0.18.3 (a lock of 381 crates), whose builder is in the cache and none of its
 crates: the whole command, which composes them into a layer, too. Against cargo fetch --locked with an
 empty CARGO_HOME, which unpacks them. At least three pairs, for the network.`, fetchMany},
+	{"fresh-runner", `twice verify --fresh --store-from with an empty cache, no Rust toolchain and mirrors of Debian and Rust
+that are dead: the whole command. Against the same with the store kept; both with a new engine, which
+imports the builder. The store elsewhere is a directory on the same disk, then a registry on
+loopback (go-containerregistry's, on disk, in another process). One "twice fetch --store-to" filled it.`, freshRunner},
 	{"audit", `twice audit, which watches the build, against twice build of the same crate with -o (it
 writes the release too), each the whole command, nothing of the build cached.`, auditBuild},
 	{"audit-cargo", `Plain cargo build --release of that crate under the program that watches, against the same
