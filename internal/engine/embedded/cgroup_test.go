@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestParseCgroups(t *testing.T) {
@@ -98,9 +100,9 @@ func TestParentV2(t *testing.T) {
 }
 
 func FuzzParseCgroups(f *testing.F) {
-	f.Add("0::/a/b\n", `24 1 0:22 / /sys/fs/cg\040roup rw shared:4 - cgroup2 cgroup2 rw`)
-	f.Add("8:pids:/\n4:a,b:/x\n", "35 31 0:30 /r /m rw - cgroup cgroup rw,pids,a\n")
-	f.Add("::::", `1 2 3 4 \777 - cgroup2 c c`)
+	mutate.Add(f, "0::/a/b\n", `24 1 0:22 / /sys/fs/cg\040roup rw shared:4 - cgroup2 cgroup2 rw`)
+	mutate.Add(f, "8:pids:/\n4:a,b:/x\n", "35 31 0:30 /r /m rw - cgroup cgroup rw,pids,a\n")
+	mutate.Add(f, "::::", `1 2 3 4 \777 - cgroup2 c c`)
 	f.Fuzz(func(t *testing.T, self, mounts string) {
 		h := parseCgroups([]byte(self), []byte(mounts))
 		if (h.v2 == "") != (h.mount == "") {

@@ -68,6 +68,8 @@ func init() {
 		},
 		"network": network,
 		"outside": outside,
+		"files":   files,
+		"marks":   marks,
 		"inherit": inherit,
 	}
 }
