@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestCommittedImages(t *testing.T) {
@@ -250,7 +251,7 @@ func FuzzParseLock(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(text)
+	mutate.Add(f, text)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := ParseLock(b)
 		if err != nil {

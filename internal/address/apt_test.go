@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestSourcesList(t *testing.T) {
@@ -112,11 +114,11 @@ func TestAptSources(t *testing.T) {
 }
 
 func FuzzParsers(f *testing.F) {
-	f.Add("deb [a=b] http://a.test bookworm main\n")
-	f.Add("Types: deb\nURIs: http://a.test\n http://b.test\nSuites: s\nComponents: main\n\n")
-	f.Add("[mirrors]\ncrates = ['http://a.test']\n")
-	f.Add("[source.crates-io]\nreplace-with='a'\n[source.a]\nregistry='sparse+http://a.test/'\n")
-	f.Add(`{"dl":"http://a.test/{crate}"}`)
+	mutate.Add(f, "deb [a=b] http://a.test bookworm main\n")
+	mutate.Add(f, "Types: deb\nURIs: http://a.test\n http://b.test\nSuites: s\nComponents: main\n\n")
+	mutate.Add(f, "[mirrors]\ncrates = ['http://a.test']\n")
+	mutate.Add(f, "[source.crates-io]\nreplace-with='a'\n[source.a]\nregistry='sparse+http://a.test/'\n")
+	mutate.Add(f, `{"dl":"http://a.test/{crate}"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, s := range append(parseSourcesList(text), parseDeb822(text)...) {
 			if s.uri == "" {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 var places = Places{Source: "/build/app", CargoHome: "/cargo", Target: "/build/app/target", Sysroot: "/usr/local"}
@@ -272,7 +274,7 @@ func walks(t *testing.T, dir, watch string) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add(tabbed(log))
+	mutate.Add(f, tabbed(log))
 	f.Fuzz(func(t *testing.T, s string) {
 		r, err := Read(strings.NewReader(s), places)
 		if err != nil {

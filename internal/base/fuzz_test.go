@@ -11,14 +11,15 @@ import (
 
 	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/image"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // No reference and no mirror leads out of a repository's part of a registry.
 func FuzzPlaces(f *testing.F) {
 	hex := strings.Repeat("0a", 32)
-	f.Add("registry.test/team/app:v1@sha256:"+hex, "mirror.test:5000/cache")
-	f.Add("app@sha256:"+hex, "http://127.0.0.1:5000/")
-	f.Add("[::1]:5000/a/../b@sha256:"+hex, "/srv/layout")
+	mutate.Add(f, "registry.test/team/app:v1@sha256:"+hex, "mirror.test:5000/cache")
+	mutate.Add(f, "app@sha256:"+hex, "http://127.0.0.1:5000/")
+	mutate.Add(f, "[::1]:5000/a/../b@sha256:"+hex, "/srv/layout")
 	home := f.TempDir()
 	r, err := address.New(address.Mirrors{}, func(k string) string {
 		if k == "HOME" {
@@ -59,8 +60,8 @@ func FuzzPlaces(f *testing.F) {
 }
 
 func FuzzDocument(f *testing.F) {
-	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:` + strings.Repeat("0a", 32) + `","size":3,"platform":{"os":"linux","architecture":"amd64"}}]}`))
-	f.Add([]byte(`{"schemaVersion":2,"config":{},"layers":[]}`))
+	mutate.Add(f, []byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:`+strings.Repeat("0a", 32)+`","size":3,"platform":{"os":"linux","architecture":"amd64"}}]}`))
+	mutate.Add(f, []byte(`{"schemaVersion":2,"config":{},"layers":[]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if image.IsIndex(image.MediaType(b)) {
 			if ix, err := image.ParseIndex(b); err == nil {

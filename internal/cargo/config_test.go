@@ -12,6 +12,8 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestConfig(t *testing.T) {
@@ -199,7 +201,7 @@ func TestRustFlagsAgreeWithCargo(t *testing.T) {
 
 func FuzzMatchCfg(f *testing.F) {
 	for _, s := range []string{`cfg(unix)`, `cfg(all(unix, not(target_os = "windows"), any(target_arch="x86_64",)))`, `cfg(r#true)`, `cfg(not(`, `cfg("x"=unix)`} {
-		f.Add(s)
+		mutate.Add(f, s)
 	}
 	f.Fuzz(func(t *testing.T, expr string) {
 		v, err := MatchCfg(expr, "x86_64-unknown-linux-gnu")

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 const (
@@ -194,7 +195,7 @@ func TestGitReference(t *testing.T) {
 }
 
 func FuzzParseLock(f *testing.F) {
-	f.Add([]byte(lockV4))
+	mutate.Add(f, []byte(lockV4))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := ParseLock(data)
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 const treeText = `0|app v0.1.0 (/build/app)||MIT|
@@ -56,7 +58,7 @@ func TestParseTreeRefuses(t *testing.T) {
 }
 
 func FuzzParseTree(f *testing.F) {
-	f.Add(treeText)
+	mutate.Add(f, treeText)
 	f.Fuzz(func(t *testing.T, text string) {
 		tree, err := ParseTree(text)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/craton-co/twice/internal/spool"
 	"github.com/craton-co/twice/internal/store"
 )
@@ -272,9 +273,9 @@ func TestCargoTakesTheVendoredTree(t *testing.T) {
 }
 
 func FuzzReadCrate(f *testing.F) {
-	f.Add(crateFile(f, reg("a-1.0.0/Cargo.toml", "[package]"), reg("a-1.0.0/src/lib.rs", "one")))
-	f.Add(crateFile(f, reg("a-1.0.0/../x", "x"), tar.Header{Typeflag: tar.TypeSymlink, Name: "a-1.0.0/l", Linkname: "../.."}))
-	f.Add(crateFile(f, tar.Header{Typeflag: tar.TypeDir, Name: "a-1.0.0/"}, tar.Header{Typeflag: tar.TypeLink, Name: "a-1.0.0/h", Linkname: "a-1.0.0/x"}))
+	mutate.Add(f, crateFile(f, reg("a-1.0.0/Cargo.toml", "[package]"), reg("a-1.0.0/src/lib.rs", "one")))
+	mutate.Add(f, crateFile(f, reg("a-1.0.0/../x", "x"), tar.Header{Typeflag: tar.TypeSymlink, Name: "a-1.0.0/l", Linkname: "../.."}))
+	mutate.Add(f, crateFile(f, tar.Header{Typeflag: tar.TypeDir, Name: "a-1.0.0/"}, tar.Header{Typeflag: tar.TypeLink, Name: "a-1.0.0/h", Linkname: "a-1.0.0/x"}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sp, err := spool.New(t.TempDir())
 		if err != nil {

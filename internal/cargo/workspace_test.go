@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // files makes a file system of "path", "content" pairs. A package's manifest
@@ -320,7 +321,7 @@ func TestProfile(t *testing.T) {
 func FuzzInspect(f *testing.F) {
 	for _, c := range workspaces {
 		data, _ := fs.ReadFile(c.fs, "Cargo.toml")
-		f.Add(data, []byte("[build]\nrustflags = ['a']\n[target.'cfg(unix)']\nrustflags = 'b'\n[env]\nA = {value='x', force=true}\ninclude = ['i.toml']"), []byte("1.95.0"))
+		mutate.Add(f, data, []byte("[build]\nrustflags = ['a']\n[target.'cfg(unix)']\nrustflags = 'b'\n[env]\nA = {value='x', force=true}\ninclude = ['i.toml']"), []byte("1.95.0"))
 	}
 	f.Fuzz(func(t *testing.T, manifest, config, toolchain []byte) {
 		m := fstest.MapFS{"Cargo.toml": {Data: manifest}, ".cargo/config.toml": {Data: config}, ".cargo/i.toml": {Data: config}, "rust-toolchain": {Data: toolchain},

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // outline is a recipe as text: its calls of cargo, images and variables.
@@ -110,10 +112,10 @@ jobs:
 }
 
 func FuzzRecipe(f *testing.F) {
-	f.Add("Dockerfile", "ARG A=b\nFROM ${A} AS x\nRUN --mount=a \\\n # c\n cargo build\nRUN <<E\ncargo b\nE\n")
-	f.Add(".gitlab-ci.yml", "image: a\nx:\n  script: [cargo build, a]\n")
-	f.Add("Makefile", "A ?= b\nx:\n\t$(A) $$x \\\n\ty\n")
-	f.Add("x.sh", "A=b cargo build $A \"${{ x }}\" $(cargo b)")
+	mutate.Add(f, "Dockerfile", "ARG A=b\nFROM ${A} AS x\nRUN --mount=a \\\n # c\n cargo build\nRUN <<E\ncargo b\nE\n")
+	mutate.Add(f, ".gitlab-ci.yml", "image: a\nx:\n  script: [cargo build, a]\n")
+	mutate.Add(f, "Makefile", "A ?= b\nx:\n\t$(A) $$x \\\n\ty\n")
+	mutate.Add(f, "x.sh", "A=b cargo build $A \"${{ x }}\" $(cargo b)")
 	f.Fuzz(func(t *testing.T, name, text string) {
 		outline(readRecipe(name, []byte(text)))
 	})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestLimits(t *testing.T) {
@@ -133,19 +135,19 @@ func TestSpeed(t *testing.T) {
 
 func FuzzReaders(f *testing.F) {
 	one, other := []file2{{"a", "hello", 0}, {"b", "\x7fELF", 1}}, []file2{{"a", "hullo", 0}, {"b", "\x7fELF", 2}}
-	f.Add(tarOf(f, one...), tarOf(f, other...))
-	f.Add(gz(f, tarOf(f, one...), 6), gz(f, tarOf(f, other...), 6))
-	f.Add(zst(f, []byte("hello")), zst(f, []byte("hullo")))
-	f.Add(zipOf(f, zip.Deflate, one...), zipOf(f, zip.Deflate, other...))
-	f.Add(tarOf(f, layoutOf(f, `{"a":1}`, []byte("x"))...), tarOf(f, layoutOf(f, `{"a":2}`, []byte("y"))...))
-	f.Add([]byte("!<arch>\n"+arMember("x/", "0", "abc")), []byte("!<arch>\n"+arMember("x/", "0", "abd")))
-	f.Add([]byte(`{"a":[1,2]}`), []byte(`{"a":[1,3]}`))
+	mutate.Add(f, tarOf(f, one...), tarOf(f, other...))
+	mutate.Add(f, gz(f, tarOf(f, one...), 6), gz(f, tarOf(f, other...), 6))
+	mutate.Add(f, zst(f, []byte("hello")), zst(f, []byte("hullo")))
+	mutate.Add(f, zipOf(f, zip.Deflate, one...), zipOf(f, zip.Deflate, other...))
+	mutate.Add(f, tarOf(f, layoutOf(f, `{"a":1}`, []byte("x"))...), tarOf(f, layoutOf(f, `{"a":2}`, []byte("y"))...))
+	mutate.Add(f, []byte("!<arch>\n"+arMember("x/", "0", "abc")), []byte("!<arch>\n"+arMember("x/", "0", "abd")))
+	mutate.Add(f, []byte(`{"a":[1,2]}`), []byte(`{"a":[1,3]}`))
 	for _, k := range []func(string) []byte{wasmWith, fatbinWith, peWith, pycWith, rmetaWith} {
-		f.Add(k("one"), k("two"))
+		mutate.Add(f, k("one"), k("two"))
 	}
-	f.Add(tarOf(f, dockerArchive("one")...), tarOf(f, dockerArchive("two")...))
+	mutate.Add(f, tarOf(f, dockerArchive("one")...), tarOf(f, dockerArchive("two")...))
 	object := cc(f, "int f(int x) { return x; }\n", "-c", "-g")
-	f.Add(object, bytes.Replace(object, []byte("main.c"), []byte("mine.c"), -1))
+	mutate.Add(f, object, bytes.Replace(object, []byte("main.c"), []byte("mine.c"), -1))
 	lim := Limits{Expand: 1 << 20, Entries: 1000}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		got, err := Readers(t.Context(), "f", bytes.NewReader(a), int64(len(a)), bytes.NewReader(b), int64(len(b)), lim)

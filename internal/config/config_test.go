@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -245,8 +246,8 @@ func TestInputsDigest(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(Reference)
-	f.Add("[[build]]\nname='x'\n")
+	mutate.Add(f, Reference)
+	mutate.Add(f, "[[build]]\nname='x'\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		if file, err := Parse([]byte(s)); err == nil {
 			file.InputsDigest()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -377,7 +378,7 @@ func TestComponentHint(t *testing.T) {
 }
 
 func FuzzParseManifest(f *testing.F) {
-	f.Add([]byte(manifest))
+	mutate.Add(f, []byte(manifest))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files, err := ParseManifest(data, "12.9.1", []string{"cuda_cudart"})
 		if err != nil {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 type arFile struct {
@@ -199,7 +201,7 @@ func TestReadingStops(t *testing.T) {
 
 func FuzzReadDeb(f *testing.F) {
 	for _, ext := range []string{"", ".gz", ".xz", ".zst"} {
-		f.Add(sample(f, ext))
+		mutate.Add(f, sample(f, ext))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := read(b)

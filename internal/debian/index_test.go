@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // stanza returns a paragraph of a Packages index; fields are added or replaced.
@@ -79,8 +81,8 @@ func TestParsePackagesRefuses(t *testing.T) {
 }
 
 func FuzzParsePackages(f *testing.F) {
-	f.Add([]byte(stanza("gcc-12", "1", "Depends: a | b,\n c") + stanza("a", "1", "Provides: b (= 1)")))
-	f.Add([]byte("Package: a\n\n x"))
+	mutate.Add(f, []byte(stanza("gcc-12", "1", "Depends: a | b,\n c")+stanza("a", "1", "Provides: b (= 1)")))
+	mutate.Add(f, []byte("Package: a\n\n x"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		ix, err := ParsePackages(strings.NewReader(string(in)))
 		if err != nil {

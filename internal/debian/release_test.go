@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func newKey(t testing.TB, name string, config *packet.Config) *openpgp.Entity {
@@ -153,8 +154,8 @@ func FuzzVerifyInRelease(f *testing.F) {
 	keys := keyring(f, known)
 	good := clearSign(f, releaseText(), time.Now(), known)
 	want := releaseText()
-	f.Add(good)
-	f.Add(bytes.Replace(good, []byte("Version"), []byte("- Version"), 1))
+	mutate.Add(f, good)
+	mutate.Add(f, bytes.Replace(good, []byte("Version"), []byte("- Version"), 1))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rel, _, err := VerifyInRelease(data, keys)
 		if err != nil {
@@ -168,8 +169,8 @@ func FuzzVerifyInRelease(f *testing.F) {
 }
 
 func FuzzParseRelease(f *testing.F) {
-	f.Add([]byte(releaseText()))
-	f.Add([]byte("SHA256:\n x\n"))
+	mutate.Add(f, []byte(releaseText()))
+	mutate.Add(f, []byte("SHA256:\n x\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if rel, err := parseRelease(bytes.NewReader(data)); err == nil && len(rel.Files) == 0 {
 			t.Error("a release without files")

@@ -1,6 +1,10 @@
 package debian
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/craton-co/twice/internal/mutate"
+)
 
 func TestCompareVersions(t *testing.T) {
 	// Each list ascends; equal ones are separated by "=".
@@ -29,8 +33,8 @@ func TestCompareVersions(t *testing.T) {
 }
 
 func FuzzCompareVersions(f *testing.F) {
-	f.Add("1:2.36-9+deb12u14", "2.36~rc1-1", "0")
-	f.Add("1.0~~a", "1.0-", ":-")
+	mutate.Add(f, "1:2.36-9+deb12u14", "2.36~rc1-1", "0")
+	mutate.Add(f, "1.0~~a", "1.0-", ":-")
 	f.Fuzz(func(t *testing.T, a, b, c string) {
 		if CompareVersions(a, a) != 0 {
 			t.Errorf("%q differs from itself", a)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // What cargo-deny 0.20.2 printed.
@@ -69,7 +71,7 @@ func TestReadDatabase(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{vulnerable, unlicensed, banned, broken} {
-		f.Add(s)
+		mutate.Add(f, s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, c := range Checks {

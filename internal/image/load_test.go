@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestLoad(t *testing.T) {
@@ -164,9 +165,9 @@ func TestLoadRefuses(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(`{"schemaVersion":2,"config":` + d0 + `,"layers":[` + l0 + `]}`))
-	f.Add([]byte(`{"schemaVersion":2,"manifests":[` + l0 + `]}`))
-	f.Add([]byte(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]},"config":{"Env":["A=1"]}}`))
+	mutate.Add(f, []byte(`{"schemaVersion":2,"config":`+d0+`,"layers":[`+l0+`]}`))
+	mutate.Add(f, []byte(`{"schemaVersion":2,"manifests":[`+l0+`]}`))
+	mutate.Add(f, []byte(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]},"config":{"Env":["A=1"]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := ParseManifest(b); err == nil {
 			again(t, m, ParseManifest)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // rawTar writes headers as they are.
@@ -111,9 +113,9 @@ func TestReadTarLimits(t *testing.T) {
 }
 
 func FuzzReadTar(f *testing.F) {
-	f.Add(tarOf(f, goldenishTree(f)))
-	f.Add(rawTar(f, &tar.Header{Typeflag: tar.TypeChar, Name: "/dev/null", Devmajor: 1, Devminor: 3}))
-	f.Add(rawTar(f, &tar.Header{Typeflag: tar.TypeReg, Name: "../x", PAXRecords: map[string]string{"SCHILY.xattr.user.x": "y"}}))
+	mutate.Add(f, tarOf(f, goldenishTree(f)))
+	mutate.Add(f, rawTar(f, &tar.Header{Typeflag: tar.TypeChar, Name: "/dev/null", Devmajor: 1, Devminor: 3}))
+	mutate.Add(f, rawTar(f, &tar.Header{Typeflag: tar.TypeReg, Name: "../x", PAXRecords: map[string]string{"SCHILY.xattr.user.x": "y"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		limits := Limits{Entries: 1000, File: 1 << 20, Total: 1 << 22, Devices: true, Rooted: true}
 		tree := NewTree()

@@ -184,8 +184,8 @@ func TestContradictions(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(string(example().Format()))
-	f.Add("version = 1\n\n[check]\n")
+	mutate.Add(f, string(example().Format()))
+	mutate.Add(f, "version = 1\n\n[check]\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		if l, err := Parse([]byte(s)); err == nil && string(l.Format()) != s {
 			t.Error("accepted a text that it would not write")

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // FuzzNormalize normalizes an archive, whatever it is, and what comes of it again.
@@ -15,9 +16,9 @@ func FuzzNormalize(f *testing.F) {
 	small := entries(f, "b=1", "a=2")
 	layout := newFixture(f)
 	layout.root(f, layout.image(f, "amd64", layer.None, nil, small), "tool:1")
-	f.Add(readFile(f, layout.archive(f)))
-	f.Add(readFile(f, dockerSave(f, "amd64", []string{"tool:1"}, small)))
-	f.Add(compressed(f, layer.Zstd, readFile(f, dockerSave(f, "amd64", nil, small))))
+	mutate.Add(f, readFile(f, layout.archive(f)))
+	mutate.Add(f, readFile(f, dockerSave(f, "amd64", []string{"tool:1"}, small)))
+	mutate.Add(f, compressed(f, layer.Zstd, readFile(f, dockerSave(f, "amd64", nil, small))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()
 		in, out, again := filepath.Join(dir, "in.tar"), filepath.Join(dir, "out.tar"), filepath.Join(dir, "again.tar")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // entries makes a tar of lines: "dir/", "file=content", "link -> target",
@@ -242,9 +244,9 @@ func TestLayersThatCannotBe(t *testing.T) {
 }
 
 func FuzzRewrite(f *testing.F) {
-	f.Add(entries(f, "./", "a/", "a/x=1", "b => a/x", "l -> a", "l/y=2", ".wh.z"))
-	f.Add(messy(f, true))
-	f.Add(gnuSparse(f))
+	mutate.Add(f, entries(f, "./", "a/", "a/x=1", "b => a/x", "l -> a", "l/y=2", ".wh.z"))
+	mutate.Add(f, messy(f, true))
+	mutate.Add(f, gnuSparse(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tmp := t.TempDir()
 		c, err := scan(t.Context(), io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), epoch, tmp)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -187,9 +188,9 @@ func TestRefuses(t *testing.T) {
 
 // Whatever comes in, what comes out stays as it is, and no other byte changed.
 func FuzzNormalize(f *testing.F) {
-	f.Add(sample(64, 1700000000))
-	f.Add(sample(32, 1))
-	f.Add([]byte("MZ"))
+	mutate.Add(f, sample(64, 1700000000))
+	mutate.Add(f, sample(32, 1))
+	mutate.Add(f, []byte("MZ"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		before := bytes.Clone(data)
 		fields, err := Normalize(data)

@@ -9,6 +9,8 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestFindEmbedded(t *testing.T) {
@@ -59,7 +61,7 @@ func TestFindEmbedded(t *testing.T) {
 }
 
 func FuzzFindEmbedded(f *testing.F) {
-	f.Add([]byte(embeddedMarker + `"name":"x","epoch":0,"rustc":"","target":"t","profile":"","opt_level":"","features":[],"default_features":false}`))
+	mutate.Add(f, []byte(embeddedMarker+`"name":"x","epoch":0,"rustc":"","target":"t","profile":"","opt_level":"","features":[],"default_features":false}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := FindEmbedded(t.Context(), bytes.NewReader(data))
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/google/go-cmp/cmp"
 	slsa "github.com/in-toto/attestation/go/predicates/provenance/v1"
 	intoto "github.com/in-toto/attestation/go/v1"
@@ -167,7 +168,7 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(data)
+	mutate.Add(f, data)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if s, err := Parse(data); err == nil {
 			_, _ = s.Lock()

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 var (
@@ -123,8 +125,8 @@ func TestRequirement(t *testing.T) {
 }
 
 func FuzzParsePage(f *testing.F) {
-	f.Add([]byte(htmlPage))
-	f.Add([]byte(jsonPage))
+	mutate.Add(f, []byte(htmlPage))
+	mutate.Add(f, []byte(jsonPage))
 	f.Fuzz(func(t *testing.T, page []byte) {
 		files, err := ParsePage(page, "http://index.test/simple/libclang/")
 		if err != nil {

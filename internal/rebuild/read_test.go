@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/config"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/craton-co/twice/internal/provenance"
 	"github.com/craton-co/twice/internal/trust"
 	"github.com/craton-co/twice/internal/verdict"
@@ -113,8 +114,8 @@ func TestSource(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add(statement(f))
-	f.Add(sealed(f, statement(f)))
+	mutate.Add(f, statement(f))
+	mutate.Add(f, sealed(f, statement(f)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := Read(data, trust.Policy{})
 		if err == nil && c.Statement == nil {

@@ -37,7 +37,9 @@ func parseSums(data []byte) []sum {
 	var out []sum
 	for line := range bytes.Lines(data) {
 		if m := sumLine.FindStringSubmatch(strings.TrimRight(string(line), "\r\n")); m != nil {
-			out = append(out, sum{strings.TrimPrefix(m[2], "./"), digest.NewDigestFromEncoded(digest.SHA256, strings.ToLower(m[1]))})
+			if name := strings.TrimPrefix(m[2], "./"); name != "" {
+				out = append(out, sum{name, digest.NewDigestFromEncoded(digest.SHA256, strings.ToLower(m[1]))})
+			}
 		}
 	}
 	return out

@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/craton-co/twice/internal/spool"
 )
 
 func FuzzParseManifest(f *testing.F) {
-	f.Add([]byte(sample("1.95.0")))
-	f.Add([]byte(sample("1.96.0-nightly")))
+	mutate.Add(f, []byte(sample("1.95.0")))
+	mutate.Add(f, []byte(sample("1.96.0-nightly")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := ParseManifest(data)
 		if err != nil {
@@ -34,8 +35,8 @@ func FuzzParseManifest(f *testing.F) {
 }
 
 func FuzzParseToolchainFile(f *testing.F) {
-	f.Add("rust-toolchain", []byte("1.95.0\n"))
-	f.Add("rust-toolchain.toml", []byte("[toolchain]\nchannel = \"nightly-2026-04-03\"\ncomponents = [\"rust-src\"]\n"))
+	mutate.Add(f, "rust-toolchain", []byte("1.95.0\n"))
+	mutate.Add(f, "rust-toolchain.toml", []byte("[toolchain]\nchannel = \"nightly-2026-04-03\"\ncomponents = [\"rust-src\"]\n"))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		tf, err := ParseToolchainFile(name, data)
 		if err == nil && tf.Channel != "" {
@@ -47,8 +48,8 @@ func FuzzParseToolchainFile(f *testing.F) {
 }
 
 func FuzzReadDist(f *testing.F) {
-	f.Add(gz(f, distTar(f, "c/cargo/manifest.in", "file:x\ndir:d\n", "c/cargo/x", "x", "c/cargo/d/e/f!", "f", "c/cargo/y", "=c/cargo/x")))
-	f.Add(xzip(f, distTar(f, "c/cargo/manifest.in", "file:../x\n", "c/cargo/x", "x")))
+	mutate.Add(f, gz(f, distTar(f, "c/cargo/manifest.in", "file:x\ndir:d\n", "c/cargo/x", "x", "c/cargo/d/e/f!", "f", "c/cargo/y", "=c/cargo/x")))
+	mutate.Add(f, xzip(f, distTar(f, "c/cargo/manifest.in", "file:../x\n", "c/cargo/x", "x")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sp, err := spool.New(t.TempDir())
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestTokens(t *testing.T) {
@@ -278,10 +280,10 @@ func TestRealFiles(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add("fn f() { for (k, v) in &m { println!(\"{k}\"); } let x: A<B>= c.d::<E>(|a| b)?; match x { A => {} _ => 1, } }")
-	f.Add("use a::{b as c, *}; struct S<T>(pub T); impl<T> A for B<T> where T: C {} macro_rules! m { () => { 1 } }")
-	f.Add("'a: loop { S { a, ..b } as u8 < 3 }")
-	f.Add("static X: T = if let A = b { c } else { d };")
+	mutate.Add(f, "fn f() { for (k, v) in &m { println!(\"{k}\"); } let x: A<B>= c.d::<E>(|a| b)?; match x { A => {} _ => 1, } }")
+	mutate.Add(f, "use a::{b as c, *}; struct S<T>(pub T); impl<T> A for B<T> where T: C {} macro_rules! m { () => { 1 } }")
+	mutate.Add(f, "'a: loop { S { a, ..b } as u8 < 3 }")
+	mutate.Add(f, "static X: T = if let A = b { c } else { d };")
 	f.Fuzz(func(t *testing.T, s string) {
 		if file, err := Parse(s); err == nil {
 			file.Walk(func(Node) bool { return true })

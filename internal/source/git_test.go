@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 const epoch = 1700000000
@@ -195,7 +196,7 @@ func TestGitURLs(t *testing.T) {
 
 func FuzzParseTree(f *testing.F) {
 	id := strings.Repeat("1", 40)
-	f.Add([]byte("100644 blob "+id+"\ta b\x00160000 commit "+id+"\tsub\x00"), []byte("committer c <c> 5 +0\n"))
+	mutate.Add(f, []byte("100644 blob "+id+"\ta b\x00160000 commit "+id+"\tsub\x00"), []byte("committer c <c> 5 +0\n"))
 	f.Fuzz(func(t *testing.T, tree, commit []byte) {
 		entries, err := parseTree(tree)
 		if err == nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -234,8 +235,8 @@ func TestNewestVersion(t *testing.T) {
 }
 
 func FuzzParseIndex(f *testing.F) {
-	f.Add([]byte(`{"name":"a","vers":"1.0.0","cksum":"`+sum(nil)+`","yanked":false}`+"\n"), "1.0.0")
-	f.Add([]byte(`{"name":"a","vers":"1.0.0-x+y","cksum":"`+sum(nil)+`","yanked":true}`+"\n"), "")
+	mutate.Add(f, []byte(`{"name":"a","vers":"1.0.0","cksum":"`+sum(nil)+`","yanked":false}`+"\n"), "1.0.0")
+	mutate.Add(f, []byte(`{"name":"a","vers":"1.0.0-x+y","cksum":"`+sum(nil)+`","yanked":true}`+"\n"), "")
 	f.Fuzz(func(t *testing.T, data []byte, version string) {
 		c, err := parseIndex(data, "a", version)
 		if err == nil && (c.Check() != nil || c.Name != "a" || version != "" && c.Version != version) {

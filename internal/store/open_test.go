@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestLayoutOnDisk(t *testing.T) {
@@ -168,9 +169,9 @@ func TestSweep(t *testing.T) {
 }
 
 func FuzzIndex(f *testing.F) {
-	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"annotations":{"org.opencontainers.image.ref.name":"it"}}]}`))
-	f.Add([]byte(`{"manifests":[{"digest":"sha256:../../x","annotations":{"org.opencontainers.image.ref.name":"it"}}]}`))
-	f.Add([]byte(`null`))
+	mutate.Add(f, []byte(`{"schemaVersion":2,"manifests":[{"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"annotations":{"org.opencontainers.image.ref.name":"it"}}]}`))
+	mutate.Add(f, []byte(`{"manifests":[{"digest":"sha256:../../x","annotations":{"org.opencontainers.image.ref.name":"it"}}]}`))
+	mutate.Add(f, []byte(`null`))
 	s, err := Open(f.TempDir())
 	if err != nil {
 		f.Fatal(err)

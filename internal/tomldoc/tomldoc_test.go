@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 const example = `# head
@@ -76,8 +78,8 @@ func TestErrorsNameTheLine(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(example)
-	f.Add("a.b = { c.d = 1 }\n[x.y]\nz = [[1], {a = 2}] # c\n")
+	mutate.Add(f, example)
+	mutate.Add(f, "a.b = { c.d = 1 }\n[x.y]\nz = [[1], {a = 2}] # c\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		d, err := Parse("f", []byte(s))
 		if err != nil {

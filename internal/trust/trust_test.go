@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/craton-co/twice/internal/mutate"
 	"github.com/craton-co/twice/internal/vouch"
 )
 
@@ -65,8 +66,8 @@ func TestAllowedSigners(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"LS0tLS1CRUdJTiBTU0ggU0lHTkFUVVJFLS0tLS0K"}]}}`))
-	f.Add([]byte(`{"verificationMaterial":{"certificate":{"rawBytes":"AA=="}},"dsseEnvelope":{"signatures":[null]}}`))
+	mutate.Add(f, []byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"LS0tLS1CRUdJTiBTU0ggU0lHTkFUVVJFLS0tLS0K"}]}}`))
+	mutate.Add(f, []byte(`{"verificationMaterial":{"certificate":{"rawBytes":"AA=="}},"dsseEnvelope":{"signatures":[null]}}`))
 	root, err := vouch.NewInstance(vouch.SigstoreRoot)
 	if err != nil {
 		f.Fatal(err)
@@ -79,7 +80,7 @@ func FuzzVerify(f *testing.F) {
 }
 
 func FuzzAllowedSigners(f *testing.F) {
-	f.Add([]byte("a namespaces=\"x\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPeZJt3DSHN3MPZ3BnTdnQnBqy5bdo5hDlWXrlrrDAbI"))
+	mutate.Add(f, []byte("a namespaces=\"x\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPeZJt3DSHN3MPZ3BnTdnQnBqy5bdo5hDlWXrlrrDAbI"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		list, err := ParseAllowedSigners(text)
 		for _, s := range list {

@@ -15,6 +15,7 @@ import (
 	"github.com/craton-co/twice/internal/bisect"
 	"github.com/craton-co/twice/internal/cause"
 	"github.com/craton-co/twice/internal/compare"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -317,7 +318,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data)
+		mutate.Add(f, data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := Parse(data)

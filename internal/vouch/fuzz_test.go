@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func FuzzBundle(f *testing.F) {
-	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA=="}]}}`))
-	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","verificationMaterial":{"certificate":{"rawBytes":"AAAA"},"tlogEntries":[{"logIndex":"1","logId":{"keyId":"AAAA"},"kindVersion":{"kind":"dsse","version":"0.0.1"},"canonicalizedBody":"e30="}]},"messageSignature":{}}`))
+	mutate.Add(f, []byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA=="}]}}`))
+	mutate.Add(f, []byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","verificationMaterial":{"certificate":{"rawBytes":"AAAA"},"tlogEntries":[{"logIndex":"1","logId":{"keyId":"AAAA"},"kindVersion":{"kind":"dsse","version":"0.0.1"},"canonicalizedBody":"e30="}]},"messageSignature":{}}`))
 	c, err := NewInstance(SigstoreRoot)
 	if err != nil {
 		f.Fatal(err)
@@ -32,8 +34,8 @@ func FuzzBundle(f *testing.F) {
 }
 
 func FuzzSimple(f *testing.F) {
-	f.Add([]byte("{}"), "AAAA", "", "")
-	f.Add(payload("sha256:00", cosignKind), "AAAA", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", `{"SignedEntryTimestamp":"AAAA","Payload":{"body":"e30=","logID":"00"}}`)
+	mutate.Add(f, []byte("{}"), "AAAA", "", "")
+	mutate.Add(f, payload("sha256:00", cosignKind), "AAAA", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", `{"SignedEntryTimestamp":"AAAA","Payload":{"body":"e30=","logID":"00"}}`)
 	c, err := NewInstance(SigstoreRoot)
 	if err != nil {
 		f.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 func TestRustKey(t *testing.T) {
@@ -99,7 +100,7 @@ func TestDetached(t *testing.T) {
 }
 
 func FuzzRustManifest(f *testing.F) {
-	f.Add([]byte("text"), []byte("-----BEGIN PGP SIGNATURE-----\n\nwsBz\n=AAAA\n-----END PGP SIGNATURE-----\n"))
+	mutate.Add(f, []byte("text"), []byte("-----BEGIN PGP SIGNATURE-----\n\nwsBz\n=AAAA\n-----END PGP SIGNATURE-----\n"))
 	f.Fuzz(func(t *testing.T, manifest, asc []byte) {
 		if who, err := RustManifest(manifest, asc); err == nil {
 			t.Errorf("verified: %s", who)
