@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/craton-co/twice/internal/fault"
+	"github.com/craton-co/twice/internal/mutate"
 )
 
 // bench is a directory in which C programs are compiled, and the root file
@@ -408,6 +409,7 @@ func TestMusl(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
+	mutate.AddCorpus(f)
 	f.Fuzz(func(t *testing.T, p []byte) {
 		o, err := parse(bytes.NewReader(p))
 		if err == nil && o.Machine.Bits != 32 && o.Machine.Bits != 64 {
@@ -420,6 +422,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzCache(f *testing.F) {
+	mutate.AddCorpus(f)
 	f.Fuzz(func(t *testing.T, p []byte) {
 		for name, paths := range parseCache(p) {
 			if name == "" || len(paths) == 0 {

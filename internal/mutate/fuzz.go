@@ -4,7 +4,9 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -60,4 +62,26 @@ func bytesOf(a any) []byte {
 		return a
 	}
 	return nil
+}
+
+// AddCorpus adds damaged versions of what a target has in testdata/fuzz, of one argument of bytes.
+func AddCorpus(f *testing.F) {
+	f.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "fuzz", f.Name(), "*"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no corpus: %v", err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		// As package testing writes it: a line for the version, one for each argument.
+		_, value, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+		data, err := strconv.Unquote(strings.TrimSuffix(strings.TrimPrefix(value, "[]byte("), ")"))
+		if err != nil {
+			f.Fatalf("%s: %v", name, err)
+		}
+		Add(f, []byte(data))
+	}
 }
