@@ -71,6 +71,11 @@ func TestMemoryLimit(t *testing.T) {
 	if !strings.Contains(fault.HintOf(err), "GiB") {
 		t.Errorf("hint %q", fault.HintOf(err))
 	}
+	// A compiler that is killed is not the step's own process.
+	out, err := run(t.Context(), e, b.job("D", "child hog 4096"))
+	if !errors.As(err, &step) || step.Exit != 101 || !strings.Contains(err.Error(), limitMemory) || !strings.Contains(out, "signal: killed") {
+		t.Errorf("a child at the limit: %v\n%s", err, out)
+	}
 	// A step that fails for a reason of its own is not blamed.
 	if _, err := run(t.Context(), e, b.job("C", "exit 137")); strings.Contains(err.Error(), limitMemory) {
 		t.Errorf("error %q", err)

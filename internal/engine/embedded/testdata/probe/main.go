@@ -61,6 +61,7 @@ func init() {
 		"hostname": func(args []string) error { h, err := os.Hostname(); fmt.Println("hostname", h); return err },
 		"forks":    forks,
 		"hog":      hog,
+		"child":    child,
 		"fill":     fill,
 		"file": func(args []string) error {
 			n, _ := strconv.Atoi(args[1])
@@ -140,6 +141,17 @@ func hog(args []string) error {
 		held = append(held, b)
 	}
 	fmt.Println("hog", len(held))
+	return nil
+}
+
+// child does as cargo does with rustc: it runs a command in a process of its own,
+// and ends with 101 if that one ends badly.
+func child(args []string) error {
+	out, err := exec.Command("/probe", args...).CombinedOutput()
+	if err != nil {
+		fmt.Printf("child: %v\n%s", err, out)
+		os.Exit(101)
+	}
 	return nil
 }
 
