@@ -21,6 +21,7 @@ func newPlan(g *global) *cobra.Command {
 	var (
 		src      sourceFlags
 		second   bool
+		kept     bool
 		toCommit bool
 		jobs     int
 		dir      string
@@ -37,6 +38,9 @@ contexts: the Dockerfile, and the inputs as the layers that it unpacks. Any
 docker buildx build of that directory with --target out leaves the same binaries.
 A project with several builds gets one directory for each, below this one.
 
+With --kept dependencies are compiled in a step of their own, as verify does it for a
+directory. It is the same plan, with the same digest.
+
 After the plan come stages for those who write images with an engine: the target
 image, the last one, is the runtime image. Twice's own images are not made so.
 
@@ -50,8 +54,10 @@ how it is used.`,
 	}
 	src.add(cmd)
 	cmd.Flags().BoolVar(&second, "second", false, "print the second build's, with every axis varied")
+	cmd.Flags().BoolVar(&kept, "kept", false, "compile dependencies in a step of their own, as verify does for a directory")
 	cmd.Flags().IntVarP(&jobs, "jobs", "j", 1, "cargo's jobs")
 	cmd.Flags().StringVar(&dir, "context", "", "write a build context to this directory")
+	cmd.MarkFlagsMutuallyExclusive("kept", "context")
 	cmd.Flags().BoolVar(&toCommit, "to-commit", false, "print a Dockerfile to keep in the repository")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if toCommit {
@@ -66,6 +72,11 @@ how it is used.`,
 		opt := verify.Options{Spec: spec(args), Resolve: src.options(g)}
 		prep, err := withRunner(cmd.Context(), g, &engineFlags{}, nil, func(r *verify.Runner) (*verify.Prepared, error) {
 			prep, err := r.Prepare(cmd.Context(), opt)
+			if err == nil && kept {
+				if err = prep.KeepDependencies(cmd.Context(), r.Tools); err != nil {
+					_ = prep.Project.Close()
+				}
+			}
 			if err != nil || dir == "" {
 				return prep, err
 			}

@@ -136,6 +136,7 @@ func (p *publishFlags) made(ctx context.Context, g *global, st *store.Store, arg
 	if err != nil {
 		return publish.Evidence{}, err
 	}
+	opt.Clean = true
 	return withRunner(ctx, g, &p.verify.eng, []string{"A", "B", "tree"}, func(r *verify.Runner) (publish.Evidence, error) {
 		var e publish.Evidence
 		if err := p.allowed(ctx, r, opt); err != nil {

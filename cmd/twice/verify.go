@@ -74,7 +74,7 @@ func (v *verifyFlags) add(cmd *cobra.Command) {
 	v.report.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&v.vary, "vary", "all", "what the second build changes: all, none, or names with commas")
-	f.BoolVar(&v.fresh, "fresh", false, "build even if the verdict is known")
+	f.BoolVar(&v.fresh, "fresh", false, "build even if the verdict is known, and compile dependencies again")
 	f.IntVarP(&v.jobs, "jobs", "j", 0, "cargo's jobs in the first build; default: one for each processor")
 	f.StringVarP(&v.output, "output", "o", "", "directory that receives the first build's artefacts")
 	f.StringVar(&v.ref, "against", "", "compare the builds with this too: a released file, a directory, an OCI layout, SHA256SUMS or an earlier verdict.json")
@@ -183,7 +183,8 @@ times A is built on the first, B on the second, and a further side on each furth
 one. All are compared, and a mismatch says who said what.
 
 A verdict that was reached before, for the same inputs and settings, is printed
-again without building; --fresh builds.`,
+again without building. Dependencies of a directory are compiled once for each
+side, and kept by the engine. --fresh builds all of it.`,
 		Example: "  twice verify crate:ripgrep@15.1.0",
 		Args:    cobra.MaximumNArgs(1),
 	}

@@ -31,6 +31,9 @@ type Set struct {
 	// Of a project whose builds ask git: .git with the one commit that is built.
 	Repository image.Image
 
+	// What stands in for the sources where dependencies are compiled by themselves.
+	Skeleton image.Image
+
 	// Of a workspace that cargo-deny is asked about: the program, and the database.
 	Deny, Advisories image.Image
 

@@ -33,6 +33,9 @@ func (s *Set) Contexts() map[string]ocispec.Descriptor {
 	if s.Repository.Desc.Digest != "" {
 		c["repository"] = s.Repository.Desc
 	}
+	if s.Skeleton.Desc.Digest != "" {
+		c["skeleton"] = s.Skeleton.Desc
+	}
 	if s.Deny.Desc.Digest != "" {
 		c["deny"], c["advisories"] = s.Deny.Desc, s.Advisories.Desc
 	}

@@ -88,18 +88,19 @@ type Plan struct {
 	Sysroot           string            // where rustc lies, if that isn't /usr/local
 	Tools             Tools             // what compiles and links for the target
 	GitRepos          []GitRepo
-	GitSources        []GitSource // set where they can't be vendored into one folder
-	Tree              bool        // see AskTree
-	Watch             bool        // see Watched
-	Deny              *Deny       // see AskDeny
-	AsksGit           bool        // the build sees git, and a repository of the commit
-	Auditable         bool        // see auditable
-	SplitDebug        bool        // see SplitScript
-	Registries        []Registry  // others than crates.io that crates come from
-	Replaced          bool        // the project's own configuration replaces sources by other registries: ours goes before it
-	SamePath          bool        // both sides build in one folder: it would reach the bits
-	Licences          bool        // texts of what is linked in: see takeLicences
-	Part              bool        // the sources are a folder of their repository; says nothing to the engine
+	GitSources        []GitSource   // set where they can't be vendored into one folder
+	Tree              bool          // see AskTree
+	Watch             bool          // see Watched
+	Deny              *Deny         // see AskDeny
+	AsksGit           bool          // the build sees git, and a repository of the commit
+	Auditable         bool          // see auditable
+	SplitDebug        bool          // see SplitScript
+	Registries        []Registry    // others than crates.io that crates come from
+	Replaced          bool          // the project's own configuration replaces sources by other registries: ours goes before it
+	SamePath          bool          // both sides build in one folder: it would reach the bits
+	Licences          bool          // texts of what is linked in: see takeLicences
+	Skeleton          digest.Digest // see KeepDependencies
+	Part              bool          // the sources are a folder of their repository; says nothing to the engine
 	Inputs            Inputs
 }
 
@@ -170,7 +171,9 @@ type GitSource struct {
 
 // Digest identifies what will run.
 func (p *Plan) Digest() digest.Digest {
-	body := p.body(sideOf(p, canonical), canonicalNames(p.Inputs))
+	t := *p
+	t.Skeleton = ""
+	body := t.body(sideOf(p, canonical), canonicalNames(p.Inputs))
 	if p.Platform != "" && p.Platform != DefaultPlatform {
 		body += "# platform " + p.Platform + "\n"
 	}
@@ -236,6 +239,9 @@ func (p *Plan) Contexts() map[string]digest.Digest {
 	}
 	if p.AsksGit {
 		c["repository"] = p.Inputs.Repository
+	}
+	if p.Skeleton != "" {
+		c["skeleton"] = p.Skeleton
 	}
 	if p.Deny != nil {
 		c["deny"], c["advisories"] = p.Deny.Tool, p.Deny.DB

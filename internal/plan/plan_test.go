@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/craton-co/twice/internal/audit"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -49,6 +50,48 @@ func asksGit() *Plan {
 	p.AsksGit = true
 	p.Inputs.Repository = digest.FromString("r")
 	return p
+}
+
+func kept() *Plan { return withGit().KeepDependencies(digest.FromString("k")) }
+
+// Compiling dependencies apart changes nothing that counts, and its steps are those
+// of any run of the same side, and of no other side's.
+func TestKeepDependencies(t *testing.T) {
+	p := kept()
+	if p.Digest() != withGit().Digest() {
+		t.Error("the plan has another digest")
+	}
+	steps := func(s Side) (out []string) {
+		for _, c := range strings.Split(p.Dockerfile(s), "\nFROM ")[1:] {
+			out = append(out, c)
+		}
+		return out
+	}
+	first, again, b := steps(Side{Name: "A", Run: "r1-A", Jobs: 1}), steps(Side{Name: "A", Run: "r2-A", Jobs: 1}), steps(Side{Name: "B", Run: "r1-B", Jobs: 1})
+	var stages []string
+	for i, s := range first {
+		name, _, _ := strings.Cut(s, "\n")
+		stages = append(stages, name)
+		if same := s == again[i]; same != (i != 2) {
+			t.Errorf("stage %s: is it that of the next run? %v", name, same)
+		}
+		if i < 3 && s == b[i] {
+			t.Errorf("stage %s is that of the other side", name)
+		}
+	}
+	if d := cmp.Diff([]string{"gitbuilder AS gitvendor", "builder AS kept", "kept AS build", "scratch AS out"}, stages); d != "" {
+		t.Error(d)
+	}
+	later := *p
+	later.Epoch++
+	if strings.Split(later.Dockerfile(Side{Name: "A", Run: "r1-A", Jobs: 1}), "\nFROM ")[2] == first[1] {
+		t.Error("another SOURCE_DATE_EPOCH has the same step")
+	}
+	for _, p := range []*Plan{asksGit(), example().AskTree(), example().Watched(), example().AskDeny(Deny{})} {
+		if p.CanKeep() {
+			t.Errorf("%+v can keep dependencies", p)
+		}
+	}
 }
 
 // No command of one side is a command of the other: engines run equal ones once.
@@ -155,6 +198,7 @@ func TestGolden(t *testing.T) {
 		{"asks-git", asksGit(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"split-debug", splitDebug(), Side{Name: "A", Run: "r1-A", Jobs: 2}, nil},
 		{"context", example(), Side{Name: "A", Run: "r1-A", Jobs: 2}, layers},
+		{"kept", kept(), Side{Name: "B", Run: "r1-B", Jobs: 2, Vary: AllAxes()}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.plan.Check(); err != nil {
@@ -164,6 +208,7 @@ func TestGolden(t *testing.T) {
 			if c.layers != nil {
 				got = c.plan.ContextDockerfile(c.side, c.layers)
 			}
+			got = strings.NewReplacer(audit.Program, "… audit.Program\n", audit.Library, "… audit.Library\n").Replace(got)
 			golden(t, c.name, got)
 		})
 	}

@@ -63,8 +63,19 @@ func (p *Plan) body(s sideText, n names) string {
 	var b strings.Builder
 	vendor := mount(n.vendor, "", "/in/vendor")
 	if len(p.GitRepos) > 0 {
-		p.gitStage(&b, s, n)
+		if p.Skeleton != "" {
+			n, s := n, s
+			n.source, s.Run = "skeleton", "" // the manifests are all that vendoring reads
+			p.gitStage(&b, s, n)
+		} else {
+			p.gitStage(&b, s, n)
+		}
 		vendor = mount("gitvendor", "/vendor", "/in/vendor")
+	}
+	from := n.builder
+	if p.Skeleton != "" {
+		p.keptStage(&b, s, n, vendor)
+		from = "kept"
 	}
 	repository := ""
 	if p.AsksGit {
@@ -77,7 +88,7 @@ func (p *Plan) body(s sideText, n names) string {
 		}
 		repository += "    " + mount(tool, "", "/in/deny") + " \\\n    " + mount(db, "", "/in/advisories") + " \\\n"
 	}
-	fmt.Fprintf(&b, "FROM %s AS build\n%s", n.builder, n.args())
+	fmt.Fprintf(&b, "FROM %s AS build\n%s", from, n.args())
 	fmt.Fprintf(&b, "RUN --network=none \\\n    %s \\\n    %s \\\n%s    %s /bin/sh -eu <<'END'\n",
 		mount(n.source, "", "/in/source"), vendor, repository, n.env())
 	p.sideScript(&b, s, n)
@@ -101,7 +112,7 @@ func (p *Plan) gitStage(b *strings.Builder, s sideText, n names) {
 	fmt.Fprintf(b, "FROM %s AS gitvendor\n%s", n.gitBuilder, n.args())
 	fmt.Fprintf(b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s \\\n    %s /bin/sh -eu <<'END'\n",
 		mount(n.source, "", "/in/source"), mount(n.vendor, "", "/in/vendor"), mount(n.git, "", "/in/git"), n.env())
-	if s.Run != "" { // each side vendors for itself
+	if s.Run != "" || p.Skeleton != "" { // each side vendors for itself
 		fmt.Fprintf(b, "# Side %s%s\n", s.Name, runComment(s.Run))
 	}
 	b.WriteString("export PATH=" + standardPath + " HOME=/root CARGO_HOME=/cargo LC_ALL=C.UTF-8 TZ=UTC0\n")
@@ -178,6 +189,40 @@ func runComment(run string) string {
 
 // buildScript is the plan itself, the same text on every side.
 func (p *Plan) buildScript(b *strings.Builder, n names) {
+	if p.Skeleton != "" {
+		p.onKept(b)
+	} else {
+		p.setUp(b)
+		if p.Watch {
+			b.WriteString(watch("/out/audit"))
+		}
+		p.writeWrapper(b, "")
+		p.takeOver(b, "\"$src\" \"$cargo_home\"")
+	}
+	p.enter(b)
+	if p.AsksGit {
+		// The index is made of the files as they are now, by whom they belong to.
+		b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups git -C \"$src\" read-tree HEAD\n")
+		b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups git -C \"$src\" update-index -q --refresh || :\n")
+	}
+	if p.Tree {
+		p.askTree(b, n)
+		return
+	}
+	if p.Deny != nil {
+		p.askDeny(b, n)
+		return
+	}
+	if p.Auditable {
+		p.auditable(b, n)
+	}
+	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
+	p.takeLicences(b, n)
+	p.collect(b)
+}
+
+// setUp copies the inputs to the side's own paths, and has Cargo take crates from there.
+func (p *Plan) setUp(b *strings.Builder) {
 	fmt.Fprintf(b, "# The plan\n")
 	b.WriteString(`export PATH=` + standardPath + `
 umask 022
@@ -202,38 +247,28 @@ cp -R /in/vendor/` + IndexDir + ` "$cargo_home/registry/src/"
 		}
 		b.WriteString("rustc_commit=$(rustc -vV | sed -n 's/^commit-hash: " + commit + "')\n")
 	}
-	if p.Watch {
-		b.WriteString(watch())
-	}
+}
+
+// writeWrapper writes RUSTC_WRAPPER, whose first lines are given.
+func (p *Plan) writeWrapper(b *strings.Builder, first string) {
 	b.WriteString(`cat > "$cargo_home/rustc" <<SH
 #!/bin/sh
-` + p.wrapper() + `
+` + first + p.wrapper() + `
 SH
 chmod 755 "$cargo_home/rustc"
-find "$src" "$cargo_home" -exec touch -h -d "@$mtime" {} +
-[ "$uid" = 0 ] || chown -R "$uid:$uid" "$src" "$cargo_home" "$home" /out
 `)
+}
+
+// takeOver gives all that lies there the side's times, and its user.
+func (p *Plan) takeOver(b *strings.Builder, what string) {
+	b.WriteString("find \"$src\" \"$cargo_home\" -exec touch -h -d \"@$mtime\" {} +\n")
+	b.WriteString("[ \"$uid\" = 0 ] || chown -R \"$uid:$uid\" " + what + " \"$home\" /out\n")
+}
+
+// enter goes to the workspace.
+func (p *Plan) enter(b *strings.Builder) {
 	fmt.Fprintf(b, "map=\"%s\"\n", strings.Join(p.CArgs("$src", "$cargo_home"), " "))
 	fmt.Fprintf(b, "cd \"$src%s\"\numask \"$umask\"\n", slashed(p.Dir))
-	if p.AsksGit {
-		// The index is made of the files as they are now, by whom they belong to.
-		b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups git -C \"$src\" read-tree HEAD\n")
-		b.WriteString("setpriv --reuid=\"$uid\" --regid=\"$uid\" --clear-groups git -C \"$src\" update-index -q --refresh || :\n")
-	}
-	if p.Tree {
-		p.askTree(b, n)
-		return
-	}
-	if p.Deny != nil {
-		p.askDeny(b, n)
-		return
-	}
-	if p.Auditable {
-		p.auditable(b, n)
-	}
-	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
-	p.takeLicences(b, n)
-	p.collect(b)
 }
 
 // askTree is cargo tree in the place of the build.
@@ -405,6 +440,10 @@ func (p *Plan) collect(b *strings.Builder) {
 		fmt.Fprintf(b, "install -D -m 644 \"$1\" /out/made/%s\n", f)
 	}
 	b.WriteString("find /out -exec touch -h -d @0 {} +\n")
+	if p.Skeleton != "" {
+		b.WriteString(leaveKept)
+		return
+	}
 	// What the step leaves behind is kept by the engine: just the output.
 	b.WriteString("cd /\nrm -rf \"$src\" \"$cargo_home\"\n")
 }

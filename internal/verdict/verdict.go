@@ -192,8 +192,23 @@ type Build struct {
 	Result digest.Digest `json:"result,omitempty"`
 	// Differs are, where there are more than two builds, the artefacts that are not A's.
 	Differs []string `json:"differs,omitempty"`
+	// Dependencies are there where they were compiled in a step of their own.
+	Dependencies []Dependencies `json:"dependencies,omitempty"`
 	// Log are the last lines of a build that failed.
 	Log []string `json:"log,omitempty"`
+}
+
+// Dependencies says when the crates of registries and git repositories were compiled
+// for one side, if that was a step of its own. The other side's were never used.
+type Dependencies struct {
+	Build  string    `json:"build"` // by its name in twice.toml
+	Crates int       `json:"crates,omitempty"`
+	From   time.Time `json:"from,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
+	// Earlier is true if an earlier run compiled them.
+	Earlier bool `json:"earlier,omitempty"`
+	// Why they were compiled with everything else after all; empty if they weren't.
+	Why string `json:"why,omitempty"`
 }
 
 // Axis is something that must not matter. One that was varied has its two

@@ -207,6 +207,9 @@ func (r *Runner) warnings(ctx context.Context, prep *Prepared, opt Options, side
 		machine.Zones = append(machine.Zones, zone)
 	}
 	needles := scan.Needles(window, src.Epoch, machine)
+	for _, w := range sides[0].compiled() { // A's artefacts are searched
+		needles = append(needles, scan.Needles(w, src.Epoch, scan.Facts{Zones: machine.Zones})...)
+	}
 	// Archives and images hold these same files, compressed.
 	for _, x := range sides[0].artefacts {
 		if x.Kind != verdict.Bin && x.Kind != verdict.Rlib && x.Kind != verdict.Debug {
@@ -294,7 +297,7 @@ func (s *side) verdict() verdict.Build {
 	return verdict.Build{
 		Side: s.Name, Path: x.Source, UID: x.UID, GID: x.UID, User: x.User, Home: x.Home, CargoHome: x.CargoHome,
 		TZ: x.TZ, Locale: x.Lang + " " + x.LCAll, Umask: x.Umask, Host: x.HostName, Jobs: x.Jobs,
-		Start: s.start.UTC(), Seconds: s.took.Seconds(),
+		Start: s.start.UTC(), Seconds: s.took.Seconds(), Dependencies: s.kept,
 	}
 }
 

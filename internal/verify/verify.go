@@ -71,7 +71,8 @@ type Options struct {
 	Spec    string
 	Resolve resolve.Options
 	Vary    []plan.Axis
-	Fresh   bool   // build even if the verdict is stored
+	Fresh   bool   // build even if the verdict is stored, and compile dependencies anew
+	Clean   bool   // no dependency that an earlier run compiled
 	Jobs    int    // cargo's jobs on side A; 0: one for each processor
 	Engine  string // address of the engine that was asked for; "": the embedded one
 	Keep    string // directory that receives A's artefacts; "": none
@@ -299,6 +300,8 @@ type side struct {
 	start     time.Time
 	took      time.Duration
 	dir       string
+	keeps     bool // dependencies are compiled in steps of their own
+	kept      []verdict.Dependencies
 }
 
 // Verify builds twice and decides. With an error the verdict says NO VERDICT,
@@ -342,6 +345,9 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	var stored *verdict.Verdict
 	if !opt.Fresh && opt.Rebuild == nil && opt.Keep == "" && opt.Differing == nil {
 		stored = r.recall(key)
+		if stored != nil && opt.Clean && !isClean(stored) {
+			stored = nil
+		}
 		if stored != nil && ref != nil {
 			enough, err := r.against(ctx, ref, stored, nil, cause.Context{})
 			if err != nil {
@@ -379,6 +385,11 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 		return nil, err
 	}
 	defer cleanup()
+	if opt.keepsDependencies(prep) {
+		if err := r.keepDependencies(ctx, prep, sides); err != nil {
+			return nil, err
+		}
+	}
 	window := [2]time.Time{time.Now()}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, s := range sides {
@@ -503,8 +514,15 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 				return err
 			}
 		}
-		if err := run(ctx, engine, Job{Plan: pl, Side: s.Side, Inputs: prep.Inputs, Out: b.Out, Engine: s.engine}); err != nil {
+		if err := run(ctx, engine, Job{Plan: s.plan(prep, pl), Side: s.Side, Inputs: prep.Inputs, Out: b.Out, Engine: s.engine}); err != nil {
 			return &BuildError{s.Name, name, err}
+		}
+		kept, err := s.readKept(name, b.Out)
+		if err != nil {
+			return err
+		}
+		if kept != nil {
+			s.kept = append(s.kept, *kept)
 		}
 		made, err := artefact.Collect(ctx, r.Tools, b)
 		if err != nil {
