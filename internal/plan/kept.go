@@ -31,7 +31,7 @@ import (
 // is answered as by the sources, but for its size.
 //
 // The build leaves /kept beside the plan's own output: from and until (seconds since 1970),
-// crates (how many were compiled), why (a line, where nothing was kept).
+// end (the same of the build), crates (how many were compiled), why (a line, where nothing was kept).
 func (p *Plan) KeepDependencies(skeleton digest.Digest) *Plan {
 	t := *p
 	t.Skeleton = skeleton
@@ -120,6 +120,8 @@ cp /var/lib/twice-kept/* /out/kept/
 }
 
 // leaveKept removes what the build's own step made.
-const leaveKept = `cd /
+const leaveKept = `date +%s > /out/kept/end
+touch -d @0 /out/kept/end
+cd /
 find "$src" -cnewer /tmp/begin ! -type d -delete
 `

@@ -61,12 +61,7 @@ func TestKeepDependencies(t *testing.T) {
 	if p.Digest() != withGit().Digest() {
 		t.Error("the plan has another digest")
 	}
-	steps := func(s Side) (out []string) {
-		for _, c := range strings.Split(p.Dockerfile(s), "\nFROM ")[1:] {
-			out = append(out, c)
-		}
-		return out
-	}
+	steps := func(s Side) []string { return strings.Split(p.Dockerfile(s), "\nFROM ")[1:] }
 	first, again, b := steps(Side{Name: "A", Run: "r1-A", Jobs: 1}), steps(Side{Name: "A", Run: "r2-A", Jobs: 1}), steps(Side{Name: "B", Run: "r1-B", Jobs: 1})
 	var stages []string
 	for i, s := range first {

@@ -201,10 +201,11 @@ type Build struct {
 // Dependencies says when the crates of registries and git repositories were compiled
 // for one side, if that was a step of its own. The other side's were never used.
 type Dependencies struct {
-	Build  string    `json:"build"` // by its name in twice.toml
-	Crates int       `json:"crates,omitempty"`
-	From   time.Time `json:"from,omitzero"`
-	Until  time.Time `json:"until,omitzero"`
+	Build  string `json:"build"` // by its name in twice.toml
+	Crates int    `json:"crates,omitempty"`
+	// From and Until are by the engine's clock.
+	From  time.Time `json:"from,omitzero"`
+	Until time.Time `json:"until,omitzero"`
 	// Earlier is true if an earlier run compiled them.
 	Earlier bool `json:"earlier,omitempty"`
 	// Why they were compiled with everything else after all; empty if they weren't.

@@ -68,8 +68,8 @@ func (s *side) readKept(build, out string) (*verdict.Dependencies, error) {
 		return nil, nil
 	}
 	d := &verdict.Dependencies{Build: build}
-	var n [3]int64
-	for i, name := range []string{"from", "until", "crates"} {
+	var n [4]int64
+	for i, name := range []string{"from", "until", "crates", "end"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			n[i], err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
@@ -84,7 +84,8 @@ func (s *side) readKept(build, out string) (*verdict.Dependencies, error) {
 	}
 	if d.Why = strings.TrimSpace(string(why)); d.Why == "" {
 		d.Crates, d.From, d.Until = int(n[2]), time.Unix(n[0], 0).UTC(), time.Unix(n[1], 0).UTC()
-		d.Earlier = d.Until.Before(s.start.Truncate(time.Second))
+		// The engine's clock may be another: its build has just ended.
+		d.Earlier = d.Until.Add(time.Since(time.Unix(n[3], 0))).Before(s.start.Truncate(time.Second))
 	}
 	return d, nil
 }

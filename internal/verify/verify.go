@@ -345,7 +345,7 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	var stored *verdict.Verdict
 	if !opt.Fresh && opt.Rebuild == nil && opt.Keep == "" && opt.Differing == nil {
 		stored = r.recall(key)
-		if stored != nil && opt.Clean && !isClean(stored) {
+		if stored != nil && (opt.Clean || ref != nil) && !isClean(stored) {
 			stored = nil
 		}
 		if stored != nil && ref != nil {
