@@ -93,7 +93,7 @@ func (m *Twice) check(ctx context.Context, since string, of *dagger.File) (*chec
 
 // takeLogins brings what of the crates takes a login into the run's own store.
 func (r *run) takeLogins(ctx context.Context, opt verify.Options) error {
-	if r.twice.SSH == nil && r.twice.GitCredentials == nil && r.twice.CargoCredentials == nil {
+	if r.twice.SSH == nil && r.twice.GitCredentials == nil && r.twice.CargoCredentials == nil && r.twice.Netrc == nil {
 		return nil
 	}
 	opt.Resolve.Dirty, opt.Resolve.Locked = true, false

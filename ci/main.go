@@ -50,6 +50,10 @@ type Twice struct {
 	DockerConfig *dagger.Secret
 	// +private
 	CargoCredentials *dagger.Secret
+	// +private
+	Netrc *dagger.Secret
+	// +private
+	CA *dagger.File
 }
 
 func New(
@@ -102,6 +106,12 @@ func New(
 	// Tokens of registries other than crates.io: a credentials.toml of cargo's
 	// +optional
 	cargoCredentials *dagger.Secret,
+	// Logins by host, for mirrors, git dependencies by https and registries of crates: a .netrc
+	// +optional
+	netrc *dagger.Secret,
+	// Certificates to trust besides the engine's, as PEM: of a proxy or a mirror
+	// +optional
+	ca *dagger.File,
 ) (*Twice, error) {
 	given := source != nil
 	if !given {
@@ -124,7 +134,7 @@ func New(
 	}
 	return &Twice{
 		Source: source, Given: given, Path: path, Config: config, Profile: profile, Builds: builds, Dirty: dirty, Epoch: epoch, Bundle: bundle, Store: store, Mirrors: mirrors,
-		SSH: ssh, KnownHosts: knownHosts, GitCredentials: gitCredentials, DockerConfig: dockerConfig, CargoCredentials: cargoCredentials,
+		SSH: ssh, KnownHosts: knownHosts, GitCredentials: gitCredentials, DockerConfig: dockerConfig, CargoCredentials: cargoCredentials, Netrc: netrc, CA: ca,
 	}, nil
 }
 

@@ -11,13 +11,11 @@ import (
 	"time"
 
 	"github.com/craton-co/twice/ci/internal/dagger"
-	"github.com/craton-co/twice/internal/address"
-	"github.com/craton-co/twice/internal/fetch"
+	"github.com/craton-co/twice/internal/credential"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/lastline"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
-	"github.com/craton-co/twice/internal/store"
 	"github.com/craton-co/twice/internal/verify"
 )
 
@@ -27,29 +25,35 @@ type run struct {
 	twice  *Twice
 	dir    string // below the working directory, as the engine is told of it
 	tools  resolve.Tools
+	ca     string            // certificates to trust, as PEM
 	locked *dagger.Directory // layout of what the lock names; set by compose
 	// statement is the file of the provenance statement; set by release
 	statement string
 }
 
-func (m *Twice) newRun(ctx context.Context) (*run, error) {
+func (m *Twice) newRun(ctx context.Context) (r *run, err error) {
 	dir, err := os.MkdirTemp(".", "work-")
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(filepath.Join(dir, "store"))
+	r = &run{twice: m, dir: dir}
+	net := inputs.Network{Mirrors: m.Mirrors, Warn: func(err error) { fmt.Fprintln(os.Stderr, "warning:", err) }}
+	if m.CA != nil {
+		if net.CA, err = m.CA.Contents(ctx); err != nil {
+			return nil, fmt.Errorf("taking the certificates: %w", err)
+		}
+		r.ca = net.CA
+	}
+	var l credential.Logins
+	if l.Netrc, err = plain(ctx, "the .netrc", m.Netrc); err != nil {
+		return nil, err
+	}
+	back, err := l.Lend() // what fetches reads it now
 	if err != nil {
 		return nil, err
 	}
-	mirrors, err := address.ParseMirrors(m.Mirrors)
-	if err != nil {
-		return nil, err
-	}
-	r, err := address.New(mirrors, os.Getenv)
-	if err != nil {
-		return nil, err
-	}
-	return &run{twice: m, dir: dir, tools: resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient()}}}, nil
+	r.tools, err = net.Tools(ctx, dir)
+	return r, errors.Join(err, back())
 }
 
 // start sets up a call that builds.
@@ -116,7 +120,7 @@ func (r *run) compose(ctx context.Context, p *resolve.Project) (*inputs.Set, err
 		return nil, err
 	}
 	r.locked = dag.TwiceInputs().Compose(req.Lock, req.CargoLock, req.Settings, dagger.TwiceInputsComposeOpts{
-		Bundle: byContent(r.twice.Bundle), Store: r.twice.Store, Private: private, Mirrors: r.twice.Mirrors,
+		Bundle: byContent(r.twice.Bundle), Store: r.twice.Store, Private: private, Mirrors: r.twice.Mirrors, Ca: r.ca, Netrc: r.twice.mirrorLogins(),
 	})
 	n := 0
 	return inputs.Import(ctx, r.tools.Store, func(name string) (io.ReadCloser, error) {

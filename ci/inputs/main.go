@@ -7,17 +7,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/craton-co/twice/ci/inputs/internal/dagger"
-	"github.com/craton-co/twice/internal/address"
-	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/lastline"
-	"github.com/craton-co/twice/internal/resolve"
-	"github.com/craton-co/twice/internal/store"
 )
 
 // TwiceInputs composes the inputs of builds.
@@ -45,8 +41,15 @@ func (*TwiceInputs) Compose(
 	// Mirrors, KIND=URL each
 	// +optional
 	mirrors []string,
+	// Certificates to trust besides the system's, as PEM
+	// +optional
+	ca string,
+	// Logins at the mirrors: a .netrc
+	// +optional
+	netrc *dagger.Secret,
 ) (*dagger.Directory, error) {
-	out, err := compose(ctx, inputs.Request{Lock: lock, CargoLock: cargoLock, Settings: settings}, bundle, []*dagger.Directory{store, private}, mirrors)
+	net := network{mirrors: mirrors, ca: ca, netrc: netrc}
+	out, err := compose(ctx, inputs.Request{Lock: lock, CargoLock: cargoLock, Settings: settings}, bundle, []*dagger.Directory{store, private}, net)
 	if err != nil {
 		return nil, lastline.Error(err)
 	}
@@ -54,11 +57,12 @@ func (*TwiceInputs) Compose(
 }
 
 // compose returns the layout's place below the module's working directory.
-func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layouts []*dagger.Directory, mirrors []string) (string, error) {
-	work, tools, err := newTools(mirrors)
+func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layouts []*dagger.Directory, net network) (out string, err error) {
+	work, tools, back, err := net.open(ctx)
 	if err != nil {
 		return "", err
 	}
+	defer func() { err = errors.Join(err, back()) }()
 	if bundle != nil {
 		at := filepath.Join(work, "bundle.tar")
 		if _, err := bundle.Export(ctx, at); err != nil {
@@ -80,27 +84,6 @@ func compose(ctx context.Context, req inputs.Request, bundle *dagger.File, layou
 			return "", err
 		}
 	}
-	out := filepath.Join(work, "inputs")
+	out = filepath.Join(work, "inputs")
 	return out, req.Write(ctx, tools, out)
-}
-
-// newTools opens an empty store in a folder below the module's working
-// directory.
-func newTools(mirrors []string) (work string, tools resolve.Tools, err error) {
-	if work, err = os.MkdirTemp(".", "work-"); err != nil {
-		return "", tools, err
-	}
-	st, err := store.Open(filepath.Join(work, "store"))
-	if err != nil {
-		return "", tools, err
-	}
-	m, err := address.ParseMirrors(mirrors)
-	if err != nil {
-		return "", tools, err
-	}
-	r, err := address.New(m, os.Getenv)
-	if err != nil {
-		return "", tools, err
-	}
-	return work, resolve.Tools{Store: st, Resolver: r, Fetcher: &fetch.Fetcher{Store: st, Client: r.HTTPClient()}}, nil
 }

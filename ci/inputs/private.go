@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/ci/inputs/internal/dagger"
-	"github.com/craton-co/twice/internal/credential"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/lastline"
@@ -51,9 +50,16 @@ func (*TwiceInputs) Private(
 	// Their tokens: a credentials.toml of cargo's
 	// +optional
 	cargoCredentials *dagger.Secret,
+	// Certificates to trust besides the system's, as PEM
+	// +optional
+	ca string,
+	// Logins by host: a .netrc
+	// +optional
+	netrc *dagger.Secret,
 ) (*dagger.Directory, error) {
 	what := inputs.Private{CargoLock: cargoLock, Bases: bases, Crates: crates, Registries: registries}
-	out, err := private(ctx, what, overSSH{agent: agent, hosts: knownHosts}, gitCredentials, dockerConfig, cargoCredentials, mirrors)
+	net := network{mirrors: mirrors, ca: ca, git: gitCredentials, docker: dockerConfig, cargo: cargoCredentials, netrc: netrc}
+	out, err := private(ctx, what, overSSH{agent: agent, hosts: knownHosts}, net)
 	if err != nil {
 		return nil, lastline.Error(err)
 	}
@@ -61,29 +67,12 @@ func (*TwiceInputs) Private(
 }
 
 // private returns the bundle's place below the module's working directory.
-func private(ctx context.Context, what inputs.Private, ssh overSSH, git, docker, tokens *dagger.Secret, mirrors []string) (out string, err error) {
-	var l credential.Logins
-	for _, s := range []struct {
-		from *dagger.Secret
-		to   *string
-		name string
-	}{{git, &l.Git, "git credentials"}, {docker, &l.Docker, "Docker configuration"}, {tokens, &l.Cargo, "cargo credentials"}} {
-		if s.from == nil {
-			continue
-		}
-		if *s.to, err = s.from.Plaintext(ctx); err != nil {
-			return "", fmt.Errorf("reading the %s: %w", s.name, err)
-		}
-	}
-	back, err := l.Lend()
+func private(ctx context.Context, what inputs.Private, ssh overSSH, net network) (out string, err error) {
+	work, tools, back, err := net.open(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, back()) }()
-	work, tools, err := newTools(mirrors)
-	if err != nil {
-		return "", err
-	}
 	ssh.work = filepath.Join(work, "ssh")
 	tools.BringGit = ssh.bring
 	out = filepath.Join(work, "private")

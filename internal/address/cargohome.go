@@ -181,6 +181,9 @@ func (h *cargoHome) token(ctx context.Context, index string, names []string) (st
 	return "", noToken(index, name, foreign)
 }
 
+// moduleToken ends what is said to whoever has no token.
+const moduleToken = "a call of the Dagger module takes the token as --cargo-credentials"
+
 func noToken(index, name string, foreign []string) error {
 	err := fmt.Errorf("the registry %s wants a login", index)
 	if name != "" {
@@ -191,9 +194,9 @@ func noToken(index, name string, foreign []string) error {
 			"set %s, or use cargo:token-from-stdout", registryVariable(cmpOr(name, "NAME"), "TOKEN"))
 	}
 	if name == "" {
-		return fault.Hint(err, "give it a name: registries.NAME.index = \"…\" in cargo's configuration; then `cargo login --registry NAME` or "+registryVariable("NAME", "TOKEN"))
+		return fault.Hint(err, "give it a name: registries.NAME.index = \"…\" in cargo's configuration; then `cargo login --registry NAME` or "+registryVariable("NAME", "TOKEN")+"; "+moduleToken)
 	}
-	return fault.Hintf(err, "run `cargo login --registry %s`, or set %s", name, registryVariable(name, "TOKEN"))
+	return fault.Hintf(err, "run `cargo login --registry %s`, or set %s; "+moduleToken, name, registryVariable(name, "TOKEN"))
 }
 
 func cmpOr(a, b string) string {

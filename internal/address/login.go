@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/craton-co/twice/internal/credential"
 	"github.com/craton-co/twice/internal/fault"
 )
 
@@ -29,7 +30,7 @@ func (e *LoginError) Unwrap() error { return e.err }
 type logins struct {
 	mu    sync.Mutex
 	rules []*rule
-	netrc map[string]netrcLogin // by host
+	netrc map[string]credential.HostLogin // by host
 }
 
 // A rule is a registry's token for all addresses that begin with a prefix.
@@ -103,7 +104,7 @@ func (l *loginTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t == nil {
 		if n, ok := l.logins.netrc[req.URL.Hostname()]; ok {
 			req = req.Clone(req.Context())
-			req.SetBasicAuth(n.login, n.password)
+			req.SetBasicAuth(n.User, n.Password)
 		}
 		return l.base.RoundTrip(req)
 	}
@@ -136,11 +137,8 @@ func private(u *url.URL) bool {
 	return u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-type netrcLogin struct{ login, password string }
-
-// readNetrc reads the logins of $NETRC or ~/.netrc, by host. A "default" entry
-// and macros are left out.
-func readNetrc(env func(string) string) (map[string]netrcLogin, error) {
+// readNetrc reads the logins of $NETRC or ~/.netrc, by host.
+func readNetrc(env func(string) string) (map[string]credential.HostLogin, error) {
 	name := env("NETRC")
 	if name == "" {
 		name = filepath.Join(homeDir(env), ".netrc")
@@ -152,47 +150,5 @@ func readNetrc(env func(string) string) (map[string]netrcLogin, error) {
 	if err != nil {
 		return nil, fault.Hintf(fmt.Errorf("reading logins: %w", err), "correct %s, or set NETRC to another file", name)
 	}
-	return parseNetrc(string(b)), nil
-}
-
-func parseNetrc(text string) map[string]netrcLogin {
-	out := map[string]netrcLogin{}
-	host, macro := "", false
-	for line := range strings.Lines(text) {
-		if macro = macro && strings.TrimSpace(line) != ""; macro {
-			continue
-		}
-		words := strings.Fields(line)
-		for i := 0; i < len(words); i++ {
-			if strings.HasPrefix(words[i], "#") {
-				break
-			}
-			value := ""
-			if i+1 < len(words) {
-				value = words[i+1]
-			}
-			n := out[host]
-			switch words[i] {
-			case "machine":
-				host = value
-				if _, known := out[host]; known { // the first counts
-					host = ""
-				}
-			case "default":
-				host = ""
-				continue
-			case "macdef":
-				macro = true
-			case "login":
-				n.login = value
-			case "password":
-				n.password = value
-			}
-			i++
-			if host != "" && words[i-1] != "machine" {
-				out[host] = n
-			}
-		}
-	}
-	return out
+	return credential.ParseNetrc(string(b)), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/craton-co/twice/internal/credential"
 	"github.com/craton-co/twice/internal/fault"
 )
 
@@ -101,7 +102,7 @@ esac
 		// follows: address: it is the registry's credential provider cargo:token-from-stdout
 		// follows: address: asking the credential provider %s: %w
 		{name: "a keychain, and the variable", config: "credential-provider = \"cargo:libsecret\"\n", env: map[string]string{"CARGO_REGISTRIES_MY_COMPANY_TOKEN": "s3cret"}},
-		{name: "nothing", err: "the registry my-company (" + index + ") wants a login", hint: "run `cargo login --registry my-company`, or set CARGO_REGISTRIES_MY_COMPANY_TOKEN"},
+		{name: "nothing", err: "the registry my-company (" + index + ") wants a login", hint: "run `cargo login --registry my-company`, or set CARGO_REGISTRIES_MY_COMPANY_TOKEN; a call of the Dagger module takes the token as --cargo-credentials"},
 		{name: "a keychain", config: "credential-provider = \"cargo:libsecret\"\n", err: "its credential provider cargo:libsecret is not one that can be asked here", hint: "set CARGO_REGISTRIES_MY_COMPANY_TOKEN, or use cargo:token-from-stdout"},
 		{name: "a program that fails", config: "credential-provider = [\"cargo:token-from-stdout\", \"false\"]\n", err: "asking false for a token", hint: "credential provider"},
 		{name: "a program that says something else", config: "credential-provider = \"" + broken + "\"\n", err: "doesn't speak version 1", hint: "cargo login"},
@@ -154,7 +155,7 @@ func TestUnnamedRegistryToken(t *testing.T) {
 		return r.OpenIndex(context.Background(), index, nil, Asker{Get: get(r.HTTPClient())})
 	}
 	// follows: address: give it a name: registries.NAME.index =
-	if err := ask("", map[string]string{}); !strings.HasPrefix(fault.HintOf(err), "give it a name: registries.NAME.index = ") || !strings.HasSuffix(fault.HintOf(err), "CARGO_REGISTRIES_NAME_TOKEN") {
+	if err := ask("", map[string]string{}); !strings.HasPrefix(fault.HintOf(err), "give it a name: registries.NAME.index = ") || !strings.HasSuffix(fault.HintOf(err), "CARGO_REGISTRIES_NAME_TOKEN; a call of the Dagger module takes the token as --cargo-credentials") {
 		t.Errorf("%v; hint %q", err, fault.HintOf(err))
 	}
 	if err := ask("registries.NAME.index = \""+index+"\"\n", map[string]string{"CARGO_REGISTRIES_NAME_TOKEN": "s3cret"}); err != nil {
@@ -191,7 +192,7 @@ func TestWhereLoginsGo(t *testing.T) {
 		{"https://x:y@mirror.test/x", ""},
 	} {
 		rec := &recorder{status: 200}
-		l := &logins{netrc: parseNetrc("machine mirror.test login u password p\n")}
+		l := &logins{netrc: credential.ParseNetrc("machine mirror.test login u password p\n")}
 		for _, p := range []string{"https://crates.test/index/", "http://crates.test/index/", "http://plain.test/index/", "http://127.0.0.1:9/index/"} {
 			l.authorize(p, &token{ask: ask, eager: true})
 		}
@@ -211,7 +212,7 @@ func TestWhereLoginsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer own")
-	if _, err := (&loginTransport{own, &logins{netrc: parseNetrc("machine mirror.test login u password p\n")}}).RoundTrip(req); err != nil || own.asked[0] != "https://mirror.test/v2/ Bearer own" {
+	if _, err := (&loginTransport{own, &logins{netrc: credential.ParseNetrc("machine mirror.test login u password p\n")}}).RoundTrip(req); err != nil || own.asked[0] != "https://mirror.test/v2/ Bearer own" {
 		t.Errorf("%v, %v", own.asked, err)
 	}
 	// A redirect's target gets nothing.
@@ -231,14 +232,6 @@ func TestWhereLoginsGo(t *testing.T) {
 		resp.Body.Close()
 	}
 	if d := cmp.Diff([]string{"https://crates.test/dl s3cret", "https://elsewhere.test/x "}, rec.asked); d != "" {
-		t.Error(d)
-	}
-}
-
-func TestNetrc(t *testing.T) {
-	got := parseNetrc("# a comment\nmachine a login u password p\nmachine b\n  login v\n  password \"q\"\nmacdef init\n machine c login w password r\n\ndefault login x password y\nmachine a login late password late\n")
-	want := map[string]netrcLogin{"a": {"u", "p"}, "b": {"v", "\"q\""}}
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(netrcLogin{})); d != "" {
 		t.Error(d)
 	}
 }

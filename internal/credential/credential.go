@@ -1,5 +1,5 @@
 // Package credential lends logins, given as texts, to the programs and
-// libraries that look for them in files: Docker's and git's.
+// libraries that look for them in files: Docker's, git's, cargo's and a .netrc.
 //
 // Docker's is a config.json. Of it the table auths is used, nothing else: a
 // credential helper is a program of the machine that the file is from.
@@ -13,6 +13,9 @@
 //
 // Cargo's is a credentials.toml, as cargo login writes it: the tokens of its
 // registries are lent by way of CARGO_REGISTRIES_<NAME>_TOKEN.
+//
+// A .netrc is lent as what it is, see curl(1): to git and to what is fetched by
+// https.
 //
 // The texts are written to files that this user alone may read (mode 0600 in a
 // folder of 0700), in memory where the machine has /dev/shm, and are gone when
@@ -40,11 +43,12 @@ type Logins struct {
 	Docker string // a config.json
 	Git    string // lines of a git-credentials file
 	Cargo  string // a credentials.toml
+	Netrc  string // a .netrc
 }
 
 // Lend gives the logins to what this process does next, by way of
-// DOCKER_CONFIG and GIT_CONFIG_GLOBAL, until back is called. Only one caller at
-// a time may do so.
+// DOCKER_CONFIG, GIT_CONFIG_GLOBAL, NETRC and HOME (git's own reader of .netrc
+// knows no other), until back is called. Only one caller at a time may do so.
 func (l Logins) Lend() (back func() error, err error) {
 	docker, err := dockerAuths(l.Docker)
 	if err != nil {
@@ -55,6 +59,10 @@ func (l Logins) Lend() (back func() error, err error) {
 		return nil, err
 	}
 	tokens, err := cargoTokens(l.Cargo)
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := netrc(l.Netrc)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +78,10 @@ func (l Logins) Lend() (back func() error, err error) {
 		err = errors.Join(err, r.write("git-credentials", git),
 			r.write("gitconfig", []byte(fmt.Sprintf(gitConfig, filepath.Join(dir, "git-credentials")))),
 			r.setenv("GIT_CONFIG_GLOBAL", filepath.Join(dir, "gitconfig")))
+	}
+	if hosts != nil {
+		file := filepath.Join(dir, ".netrc")
+		err = errors.Join(err, r.write(".netrc", hosts), r.setenv("NETRC", file), r.setenv("HOME", dir))
 	}
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
 		err = errors.Join(err, r.setenv(name, tokens[name]))

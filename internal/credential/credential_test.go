@@ -1,4 +1,4 @@
-package credential
+package credential_test
 
 import (
 	"encoding/base64"
@@ -14,14 +14,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/craton-co/twice/internal/credential"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/source"
 )
 
-func lend(t *testing.T, l Logins) (back func() error) {
+func lend(t *testing.T, l credential.Logins) (back func() error) {
 	t.Helper()
 	t.Setenv("HOME", t.TempDir()) // nobody's own login
 	t.Setenv("XDG_CONFIG_HOME", "")
@@ -38,7 +40,7 @@ func TestDocker(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", "/before")
 	text := fmt.Sprintf(`{"auths":{"registry.test":{"auth":%q},"helped.test":{}},"credHelpers":{"helped.test":"cloud"},"HttpHeaders":{"X":"y"}}`,
 		base64.StdEncoding.EncodeToString([]byte("bob:right-word")))
-	back := lend(t, Logins{Docker: text})
+	back := lend(t, credential.Logins{Docker: text})
 	dir := os.Getenv("DOCKER_CONFIG")
 	for name, want := range map[string]fs.FileMode{"": 0o700 | fs.ModeDir, "config.json": 0o600} {
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -99,7 +101,7 @@ func TestGit(t *testing.T) {
 		_, err := source.FetchGit(t.Context(), source.GitOptions{URLs: []string{srv.URL + "/repo"}, Commit: commit, Dir: t.TempDir()})
 		return err
 	}
-	back := lend(t, Logins{Git: "# of the lab\n\n" + with("bob:right-word") + "\n"})
+	back := lend(t, credential.Logins{Git: "# of the lab\n\n" + with("bob:right-word") + "\n"})
 	file := filepath.Join(filepath.Dir(os.Getenv("GIT_CONFIG_GLOBAL")), "git-credentials")
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
@@ -114,12 +116,12 @@ func TestGit(t *testing.T) {
 	if err := fetch(); err == nil || !strings.Contains(fault.HintOf(err), "it wants another login: git's own settings have to hold one") {
 		t.Errorf("without a login: %v; hint %q", err, fault.HintOf(err))
 	}
-	if back := lend(t, Logins{Git: with("bob:right-word")}); true {
+	if back := lend(t, credential.Logins{Git: with("bob:right-word")}); true {
 		if err := errors.Join(fetch(), back()); err != nil {
 			t.Error(err)
 		}
 	}
-	lend(t, Logins{Git: with("bob:wrong-word")})
+	lend(t, credential.Logins{Git: with("bob:wrong-word")})
 	for range 2 { // it is not forgotten after the first time
 		err := fetch()
 		if err == nil || !strings.Contains(err.Error(), "Authentication failed") {
@@ -132,7 +134,7 @@ func TestGit(t *testing.T) {
 	if asked == 0 {
 		t.Error("no login was tried")
 	}
-	lend(t, Logins{Git: "https://bob:right-word@elsewhere.test"})
+	lend(t, credential.Logins{Git: "https://bob:right-word@elsewhere.test"})
 	asked = 0
 	if err := fetch(); err == nil || asked != 0 {
 		t.Errorf("a login of another host: %v, tried %d times", err, asked)
@@ -175,19 +177,21 @@ func newRepository(t *testing.T) (root, commit string) {
 // What is not a login is refused, and not repeated.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
-		l    Logins
+		l    credential.Logins
 		want string
 	}{
-		{Logins{Docker: "hidden-word"}, "not what Docker writes"},
-		{Logins{Docker: `{"auths":"hidden-word"}`}, "not what Docker writes"},
-		{Logins{Docker: `{"hidden-word":1}`}, "has no login"},
-		{Logins{Docker: `{"auths":{"registry.test":{}}}`}, "has no login"},
-		{Logins{Docker: `{"auths":{"registry.test":{}},"credsStore":"desktop"}`}, "credential helper"},
-		{Logins{Git: "\nhidden-word"}, "line 2 of the git credentials"},
-		{Logins{Git: "https://hidden-word@git.test"}, "line 1 of the git credentials"},
-		{Logins{Git: "ssh://git:hidden-word@git.test"}, "line 1 of the git credentials"},
-		{Logins{Git: "https://u:hidden-word%zz@git.test"}, "line 1 of the git credentials"},
-		{Logins{Git: "# nothing\n"}, "are empty"},
+		{credential.Logins{Docker: "hidden-word"}, "not what Docker writes"},
+		{credential.Logins{Docker: `{"auths":"hidden-word"}`}, "not what Docker writes"},
+		{credential.Logins{Docker: `{"hidden-word":1}`}, "has no login"},
+		{credential.Logins{Docker: `{"auths":{"registry.test":{}}}`}, "has no login"},
+		{credential.Logins{Docker: `{"auths":{"registry.test":{}},"credsStore":"desktop"}`}, "credential helper"},
+		{credential.Logins{Git: "\nhidden-word"}, "line 2 of the git credentials"},
+		{credential.Logins{Git: "https://hidden-word@git.test"}, "line 1 of the git credentials"},
+		{credential.Logins{Git: "ssh://git:hidden-word@git.test"}, "line 1 of the git credentials"},
+		{credential.Logins{Git: "https://u:hidden-word%zz@git.test"}, "line 1 of the git credentials"},
+		{credential.Logins{Git: "# nothing\n"}, "are empty"},
+		{credential.Logins{Netrc: "machine git.test login hidden-word\n"}, "has no login"},
+		{credential.Logins{Netrc: "hidden-word"}, "has no login"},
 	} {
 		back, err := c.l.Lend()
 		if err == nil {
@@ -212,17 +216,17 @@ func TestHintsAreFollowed(t *testing.T) {
 	// follows: credential: the cargo credentials are not what cargo login writes
 	// follows: credential: the cargo credentials have no registry's token
 	for _, c := range []struct {
-		wrong Logins
+		wrong credential.Logins
 		begin string // of what to write, in the hint
-		right func(string) Logins
+		right func(string) credential.Logins
 	}{
-		{Logins{Docker: "x"}, `{"auths"`, func(s string) Logins { return Logins{Docker: s} }},
-		{Logins{Docker: `{"auths":{"registry.test":{}},"credsStore":"desktop"}`}, `{"auths"`, func(s string) Logins { return Logins{Docker: s} }},
-		{Logins{Docker: `{"x":1}`}, `{"auths"`, func(s string) Logins { return Logins{Docker: s} }},
-		{Logins{Git: "x"}, "https://", func(s string) Logins { return Logins{Git: s} }},
-		{Logins{Git: "# nothing\n"}, "https://", func(s string) Logins { return Logins{Git: s} }},
-		{Logins{Cargo: "token = x"}, "registries.", func(s string) Logins { return Logins{Cargo: s} }},
-		{Logins{Cargo: "[registry]\ntoken = \"x\"\n"}, "registries.", func(s string) Logins { return Logins{Cargo: s} }},
+		{credential.Logins{Docker: "x"}, `{"auths"`, func(s string) credential.Logins { return credential.Logins{Docker: s} }},
+		{credential.Logins{Docker: `{"auths":{"registry.test":{}},"credsStore":"desktop"}`}, `{"auths"`, func(s string) credential.Logins { return credential.Logins{Docker: s} }},
+		{credential.Logins{Docker: `{"x":1}`}, `{"auths"`, func(s string) credential.Logins { return credential.Logins{Docker: s} }},
+		{credential.Logins{Git: "x"}, "https://", func(s string) credential.Logins { return credential.Logins{Git: s} }},
+		{credential.Logins{Git: "# nothing\n"}, "https://", func(s string) credential.Logins { return credential.Logins{Git: s} }},
+		{credential.Logins{Cargo: "token = x"}, "registries.", func(s string) credential.Logins { return credential.Logins{Cargo: s} }},
+		{credential.Logins{Cargo: "[registry]\ntoken = \"x\"\n"}, "registries.", func(s string) credential.Logins { return credential.Logins{Cargo: s} }},
 	} {
 		_, err := c.wrong.Lend()
 		at := strings.Index(fault.HintOf(err), c.begin)
@@ -244,7 +248,7 @@ func TestHintsAreFollowed(t *testing.T) {
 
 func TestNone(t *testing.T) {
 	t.Setenv("GIT_CONFIG_GLOBAL", "/mine")
-	back, err := Logins{}.Lend()
+	back, err := credential.Logins{}.Lend()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +263,7 @@ func TestNone(t *testing.T) {
 // Tokens of registries are lent as cargo's variables, and taken back.
 func TestCargo(t *testing.T) {
 	t.Setenv("CARGO_REGISTRIES_MY_COMPANY_TOKEN", "before")
-	back := lend(t, Logins{Cargo: "[registries.my-company]\ntoken = \"right-word\"\n[registry]\ntoken = \"of crates.io\"\n"})
+	back := lend(t, credential.Logins{Cargo: "[registries.my-company]\ntoken = \"right-word\"\n[registry]\ntoken = \"of crates.io\"\n"})
 	if got := os.Getenv("CARGO_REGISTRIES_MY_COMPANY_TOKEN"); got != "right-word" {
 		t.Errorf("%q", got)
 	}
@@ -267,9 +271,66 @@ func TestCargo(t *testing.T) {
 		t.Errorf("%v, %q", err, os.Getenv("CARGO_REGISTRIES_MY_COMPANY_TOKEN"))
 	}
 	for _, text := range []string{"token = right-word", "[registry]\ntoken = \"right-word\"\n"} {
-		_, err := Logins{Cargo: text}.Lend()
+		_, err := credential.Logins{Cargo: text}.Lend()
 		if err == nil || strings.Contains(err.Error(), "right-word") || !strings.Contains(fault.HintOf(err), "cargo login") {
 			t.Errorf("%v (%s)", err, fault.HintOf(err))
 		}
+	}
+}
+
+func TestParseNetrc(t *testing.T) {
+	got := credential.ParseNetrc("# a comment\nmachine a login u password p\nmachine b\n  login v\n  password \"q\"\nmacdef init\n machine c login w password r\n\ndefault login x password y\nmachine a login late password late\n")
+	want := map[string]credential.HostLogin{"a": {"u", "p"}, "b": {"v", "\"q\""}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// A .netrc serves git, and is gone after.
+func TestNetrc(t *testing.T) {
+	backend := gitBackend(t)
+	root, commit := newRepository(t)
+	tried := ""
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, p, ok := r.BasicAuth()
+		if ok {
+			tried = u + " " + p
+		}
+		if u != "bob" || p != "right-word" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		(&cgi.Handler{Path: backend, Env: []string{
+			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+		}, InheritEnv: []string{"PATH"}}).ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	fetch := func() error {
+		_, err := source.FetchGit(t.Context(), source.GitOptions{URLs: []string{srv.URL + "/repo"}, Commit: commit, Dir: t.TempDir()})
+		return err
+	}
+	t.Setenv("NETRC", "/before")
+	// follows: credential: the .netrc has no login
+	if _, err := (credential.Logins{Netrc: "machine 127.0.0.1 login bob\n"}).Lend(); err == nil || fault.HintOf(err) != "a line is: machine HOST login USER password TOKEN" {
+		t.Errorf("no login: %v; hint %q", err, fault.HintOf(err))
+	}
+	back := lend(t, credential.Logins{Netrc: "machine 127.0.0.1 login bob password right-word\n"})
+	file, home := os.Getenv("NETRC"), os.Getenv("HOME")
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 || filepath.Join(home, ".netrc") != file {
+		t.Errorf("%s is not 0600 in %s: %v", file, home, err)
+	}
+	if err := fetch(); err != nil {
+		t.Error(err)
+	}
+	if err := back(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(home); !errors.Is(err, fs.ErrNotExist) || os.Getenv("NETRC") != "/before" || os.Getenv("HOME") == home {
+		t.Errorf("still there after: %v, NETRC=%s HOME=%s", err, os.Getenv("NETRC"), os.Getenv("HOME"))
+	}
+	lend(t, credential.Logins{Netrc: "machine 127.0.0.1 login bob password wrong-word\n"})
+	if err := fetch(); err == nil || tried != "bob wrong-word" || fault.HintOf(err) == "" || strings.Contains(fmt.Sprint(err, fault.HintOf(err)), "wrong-word") {
+		t.Errorf("with a wrong login: %v, hint %q, tried %q", err, fault.HintOf(err), tried)
 	}
 }

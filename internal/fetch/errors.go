@@ -178,11 +178,11 @@ func at(u string, err error) error {
 	err = &addressError{redact(u), err}
 	switch {
 	case errors.As(err, &cert):
-		return fault.Hint(err, "set TWICE_CA_FILE to the certificate of your proxy or mirror")
+		return fault.Hint(err, "set TWICE_CA_FILE to the certificate of your proxy or mirror; a call of the Dagger module takes it as --ca")
 	case errors.As(err, &dns), errors.As(err, &op), errors.Is(err, errStalled):
 		return fault.Hint(err, "check the network and HTTPS_PROXY; `twice fetch` goes on where it stopped")
 	case errors.As(err, &s) && (s.code == http.StatusUnauthorized || s.code == http.StatusForbidden):
-		return fault.Hint(err, "it wants a login: a line for the host in .netrc, or for a registry a token in cargo's configuration")
+		return fault.Hint(err, "it wants a login: a line for the host in .netrc, or for a registry a token in cargo's configuration; a call of the Dagger module takes them as --netrc and --cargo-credentials")
 	case errors.As(err, &s) && s.code == http.StatusNotFound:
 		return fault.Hint(err, "add a mirror that has it to [mirrors]")
 	}

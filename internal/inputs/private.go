@@ -27,8 +27,8 @@ type Private struct {
 }
 
 // NewPrivate is what of a project may take a login: with git its git
-// dependencies, with bases its base images by digest.
-// With registries, crates of registries other than crates.io.
+// dependencies, with bases its base images by digest, with registries the
+// crates of registries other than crates.io.
 func NewPrivate(p *resolve.Project, git, bases, registries bool) Private {
 	var v Private
 	if git && len(p.GitDependencies()) > 0 {
