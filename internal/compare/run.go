@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -43,6 +44,8 @@ type run struct {
 	ctx   context.Context
 	lim   Limits
 	spent atomic.Int64
+
+	mu    sync.Mutex // of temps, while both sides are read at once
 	temps []*os.File
 
 	bufA, bufB []byte

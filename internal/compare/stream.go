@@ -3,12 +3,12 @@ package compare
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -81,7 +81,9 @@ func (c *run) spool(r io.Reader) (blob, error) {
 	if err != nil {
 		return blob{}, err
 	}
+	c.mu.Lock()
 	c.temps = append(c.temps, f)
+	c.mu.Unlock()
 	if err := os.Remove(f.Name()); err != nil {
 		return blob{}, err
 	}

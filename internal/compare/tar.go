@@ -8,6 +8,8 @@ import (
 	"io"
 	"maps"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // entry is what the index keeps of a tar's entry; the content is read again
@@ -94,20 +96,15 @@ func (c *run) descend(f *Finding, path string, a, b source, ia []entry, wanted m
 		}
 		c.temps = c.temps[:temps]
 	}()
-	pick := map[int]entry{}
-	for o := range wanted {
-		pick[o] = ia[o]
+	pickA, pickB := map[int]entry{}, map[int]entry{}
+	for o, e := range wanted {
+		pickA[o], pickB[e.ordinal] = ia[o], e
 	}
-	inA, err := c.pick(a, pick)
-	if err != nil {
-		return err
-	}
-	clear(pick)
-	for _, e := range wanted {
-		pick[e.ordinal] = e
-	}
-	inB, err := c.pick(b, pick)
-	if err != nil {
+	var inA, inB map[int]blob
+	var g errgroup.Group
+	g.Go(func() (err error) { inA, err = c.pick(a, pickA); return err })
+	g.Go(func() (err error) { inB, err = c.pick(b, pickB); return err })
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	byName := map[string]int{}
