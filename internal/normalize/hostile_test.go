@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 
@@ -36,10 +37,7 @@ func TestHostileLayers(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", a.Name, err)
 				}
-				e := layer.Entry{Path: filepath.ToSlash(filepath.Clean(h.Name)), Type: h.Typeflag, UID: h.Uid, GID: h.Gid, ModTime: h.ModTime.Unix(), Size: h.Size, Linkname: h.Linkname}
-				if filepath.IsAbs(h.Name) {
-					e.Path = h.Name
-				}
+				e := layer.Entry{Path: path.Clean(h.Name), Type: h.Typeflag, UID: h.Uid, GID: h.Gid, ModTime: h.ModTime.Unix(), Size: h.Size, Linkname: h.Linkname}
 				entries = append(entries, e)
 			}
 			for _, bad := range hostile.Check(entries, hostile.Rules{Devices: true, Links: true, Setuid: true, Owners: true, Lower: true}) {
