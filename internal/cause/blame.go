@@ -69,6 +69,9 @@ func (x *explainer) blame(r *rule, p *place, c *Cause) {
 			return
 		}
 	}
+	if r.calls && x.called(suspects, re, c) {
+		return
+	}
 	for _, s := range suspects {
 		if x.stamper(r, s, c) {
 			return
@@ -89,6 +92,22 @@ func (x *explainer) blame(r *rule, p *place, c *Cause) {
 	if why != "" {
 		c.Proof = append(c.Proof, why)
 	}
+}
+
+// called blames the line of a crate that a suspect's build script needs.
+func (x *explainer) called(suspects []Crate, re *regexp.Regexp, c *Cause) bool {
+	for _, s := range suspects {
+		for _, d := range s.Deps {
+			name, version, _ := strings.Cut(d, " ")
+			dep := x.crate(name, version)
+			if l, ok := x.sourceOf(dep).grep(re); ok {
+				c.Where = fmt.Sprintf("build script of %s, by its dependency %s, %s:%d", s, dep, l.file, l.n)
+				c.Proof = append(c.Proof, fmt.Sprintf("%s:%d: %s", l.file, l.n, cut(l.text)))
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // what is the kind of part of a crate that a file is.

@@ -163,6 +163,24 @@ func TestBlame(t *testing.T) {
 	}
 }
 
+// TestBlameOfCalled: a build script that leaves the work to another crate is to
+// blame, at the line of that crate.
+func TestBlameOfCalled(t *testing.T) {
+	e := examples[slices.IndexFunc(examples, func(e example) bool { return e.name == "c-install-prefix" })]
+	a, b, c := e.load(t)
+	c.Crates = []Crate{
+		{Name: "app", Version: "0.1.0", Local: true, Bins: []string{"app"}, Deps: []string{"openssl-sys 0.9.118"}},
+		{Name: "openssl-sys", Version: "0.9.118", Compared: true, Differs: true, Deps: []string{"libc 0.2.1", "openssl-src 300.6.1+3.6.3"},
+			Source: sourceOf(map[string]string{"build/run_bindgen.rs": "fn main() {\n    let o = env(\"OUT_DIR\");\n}\n"})},
+		{Name: "openssl-src", Version: "300.6.1+3.6.3", Compared: true,
+			Source: sourceOf(map[string]string{"openssl/a.c": "int x;\n", "src/lib.rs": "fn build() {\n    configure.arg(&format!(\"--prefix={}\", dir));\n}\n"})},
+	}
+	list := Explain(compared(t, "bin/app", a, b), c)
+	if len(list) != 1 || list[0].Where != "build script of openssl-sys 0.9.118, by its dependency openssl-src 300.6.1+3.6.3, src/lib.rs:2" || list[0].Axis != "build-path" {
+		t.Errorf("%+v", list)
+	}
+}
+
 // TestBlameOfPrograms: of several programs the one is blamed that differs, in an archive too.
 func TestBlameOfPrograms(t *testing.T) {
 	e := examples[slices.IndexFunc(examples, func(e example) bool { return e.name == "time-seconds" })]

@@ -66,6 +66,8 @@ var examples = []example{
 			}
 			return lib("one"), lib("elsewhere"), Context{A: Build{Path: m.path("one/src")}, B: Build{Path: m.path("elsewhere/src")}}
 		}},
+	{name: "c-install-prefix", rules: "install-prefix", tools: cTools, make: embedded("ENGINESDIR: \"/build/app/target/release/build/openssl-sys-0123456789abcdef/out/openssl-build/install/lib/engines-3\"",
+		"ENGINESDIR: \"/b/another/app/target/release/build/openssl-sys-0123456789abcdef/out/openssl-build/install/lib/engines-3\"")},
 	{name: "rust-src", rules: "rust-src", tools: cTools, make: embedded("/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/option.rs",
 		"/opt/rust/lib/rustlib/src/rust/library/core/src/option.rs")},
 	{name: "registry-name", rules: "cargo-home", tools: cTools, where: "crate serde 1.0.228",

@@ -13,6 +13,9 @@ type rule struct {
 	follows bool
 	// code are what to look for in the sources of who may be responsible.
 	code []string
+	// calls is set where a build script leaves the work to a crate that it needs: where
+	// its own sources have no such code, those of that crate are searched.
+	calls bool
 	// match gives known = false for a place that the rule knows nothing of.
 	match match
 }
@@ -116,6 +119,10 @@ func init() {
 		{Name: "vergen-placeholder", Title: "vergen found a value in one build and wrote its placeholder in the other (VERGEN_IDEMPOTENT_OUTPUT)",
 			Fix:  "set VERGEN_IDEMPOTENT=1 for both builds, or the VERGEN_* variable itself; leave out what is of the machine or of the user",
 			code: []string{`Emitter::`, `vergen`}, match: vergenPlaceholder},
+		{Name: "install-prefix", Title: "a library was configured to be installed in a build script's OUT_DIR, and holds that path as a text", Axis: "build-path",
+			Fix: "build in one fixed path, as twice build does (to verify so, --vary with all but build-path); " +
+				"or link the system's library, a package of [builder], in the place of the vendored one: no flag remaps what configure was told",
+			code: []string{`--prefix=`, `CMAKE_INSTALL_PREFIX`}, calls: true, match: installPrefix},
 		{Name: "out-dir", Title: "the path of a build script's OUT_DIR is in the output", Axis: "build-path",
 			Fix:  "remap it, or keep the target directory inside the remapped sources; include generated files with include!(concat!(env!(\"OUT_DIR\"), …)) only",
 			code: []string{`OUT_DIR`, `include!`}, match: outDir},

@@ -52,7 +52,10 @@ func (x *explainer) sourceOf(c Crate) *sources {
 			}
 			return nil
 		}
-		if !slices.Contains([]string{".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".cu", ".cuh", ".toml"}, path.Ext(name)) || len(s.files) >= maxSourceFiles || total > maxSourceAll {
+		if full := len(s.files) >= maxSourceFiles || total > maxSourceAll; full && path.Ext(name) != ".rs" { // a vendored C library before it must not hide it
+			return nil
+		}
+		if !slices.Contains([]string{".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".cu", ".cuh", ".toml"}, path.Ext(name)) || len(s.files) >= 2*maxSourceFiles || total > 2*maxSourceAll {
 			return nil
 		}
 		if i, err := d.Info(); err != nil || i.Size() > maxSourceFile {

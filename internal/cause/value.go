@@ -43,6 +43,25 @@ func outDir(_ *explainer, p *place) ([]Cause, bool) {
 	return []Cause{{Proof: []string{fmt.Sprintf("%s: %q in A, %q in B", p.path, lastPath(cutAt(a, oa)), lastPath(cutAt(b, ob)))}}}, true
 }
 
+// installed is what is below a prefix, of what programs keep the paths of.
+var installed = regexp.MustCompile(`^(/[^\s"':]*)?/(lib(64)?/[A-Za-z0-9_-]*(engines|modules|plugins|pkgconfig|cmake)[A-Za-z0-9._-]*|etc|share|libexec|ssl|var|install|prefix)(/|$|["':\s])`)
+
+// installPrefix knows a path below OUT_DIR that is one of an installed library.
+func installPrefix(x *explainer, p *place) ([]Cause, bool) {
+	found, ok := outDir(x, p)
+	if !ok {
+		return nil, false
+	}
+	a, b := p.words()
+	for _, w := range []string{a, b} {
+		_, rest, _ := strings.Cut(w, buildOut.FindString(w))
+		if !installed.MatchString(rest) {
+			return nil, false
+		}
+	}
+	return found, true
+}
+
 // cutAt is s up to and with its first part.
 func cutAt(s, part string) string {
 	i := strings.Index(s, part)
