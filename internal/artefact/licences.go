@@ -54,7 +54,7 @@ func (b Build) addLicences(t *layer.Tree, to string) error {
 	if err != nil {
 		return fmt.Errorf("collecting licences: %w", err)
 	}
-	if l := b.Project.Lock; l != nil && l.CUDA != nil && l.CUDA.String() != "" {
+	if l := b.Project.Lock; l != nil && l.CUDA != nil && l.CUDA.Form != "" { // libclang alone is nothing of NVIDIA's
 		return t.Add(layer.File(to+"/NVIDIA-NOTICE.txt", 0o644, epoch, fmt.Appendf(nil, nvidiaNotice, l.CUDA)))
 	}
 	return nil
