@@ -16,7 +16,7 @@ import (
 
 // refusing are the packages that refuse sources, settings, networks and platforms
 // by name, or single files of them.
-var refusing = []string{"address", "base", "cargo", "config", "credential", "cuda", "debian", "engine/dial.go", "engine/container.go", "fetch", "pypi", "resolve", "rust", "source"}
+var refusing = []string{"address", "base", "cargo", "config", "credential", "cuda", "debian", "engine/dial.go", "engine/embedded/arch.go", "engine/container.go", "fetch", "pypi", "resolve", "rust", "source"}
 
 // refusal is a call that gives an error its hint.
 type refusal struct{ at, key string }
@@ -138,6 +138,7 @@ var notFollowed = map[string]string{
 	"resolve: its files hash to %s, the lock says %s":                         "another bundle is somebody else's to give",
 	"resolve: the Rust %s that is installed here is not what %s signed":       "takes a toolchain that Rust's own key signed, and rustup's server",
 	"fetch: what is at this address isn't what was locked: look for a change": "asks a person",
+	"engine: the embedded engine's programs are for amd64":                    "takes an arm64 machine; TestDialRefuses has an engine there with the handler",
 	"engine: engine %s: %w":                                                   "asks a question; containers.txt starts such an engine",
 	"engine: `docker buildx create --driver docker-container --name NAME":     "takes Docker and a registry with BuildKit's image; peers.txt has a container of that kind",
 }

@@ -30,6 +30,8 @@ func candidates() (names []string, why string) {
 	switch {
 	case runtime.GOOS != "linux":
 		return []string{dockerName, podmanName}, "the engine that Twice has inside runs on Linux only"
+	case embedded.CanRunHere() != nil:
+		return []string{dockerName, podmanName}, "the engine that Twice has inside runs on amd64 only"
 	case embedded.Privileged():
 		return []string{embeddedName}, "this user is root"
 	case os.Geteuid() == 0:

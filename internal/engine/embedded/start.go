@@ -23,6 +23,9 @@ import (
 // Start starts an engine and returns when it takes jobs. Close ends it.
 func Start(ctx context.Context, opt Options) (engine.Engine, error) {
 	began := time.Now()
+	if err := CanRunHere(); err != nil {
+		return nil, err
+	}
 	opt = opt.withDefaults()
 	var users *idMap
 	if opt.Rootless || os.Geteuid() != 0 {
