@@ -234,6 +234,27 @@ func (m *manifest) registries(inherited map[string]any) []string {
 	return slices.Compact(all)
 }
 
+// optional are the dependencies that are features too, by name, sorted. One that a
+// feature names by "dep:" is among them, though it is none.
+func (m *manifest) optional() []string {
+	var all []string
+	take := func(table map[string]any) {
+		for name, d := range table {
+			if t, ok := d.(map[string]any); ok && t["optional"] == true {
+				all = append(all, name)
+			}
+		}
+	}
+	take(m.Dependencies)
+	take(m.BuildDependencies)
+	for _, t := range m.Target {
+		take(t.Dependencies)
+		take(t.BuildDependencies)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // below says whether p, as path.Join made it, is in the file system.
 func below(p string) bool {
 	return p != ".." && !strings.HasPrefix(p, "../") && !path.IsAbs(p)

@@ -105,6 +105,7 @@ func (l *loader) member(m *manifest, dir string) (*Member, error) {
 		Links:       t.Links,
 		BuildScript: m.buildScript(l.fsys, dir),
 		Features:    m.Features,
+		Optional:    m.optional(),
 		Paths:       m.paths(dir, l.root, l.ws.Dependencies),
 	}
 	switch v := in.value("publish", t.Publish).(type) {

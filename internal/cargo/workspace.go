@@ -51,6 +51,7 @@ type Member struct {
 	ProcMacro   bool
 	Bins        []Bin
 	Features    map[string][]string
+	Optional    []string // names of optional dependencies, which may be features too
 	Registries  []string // names of the registries that dependencies come from, "crates-io" left out
 	Paths       []string // directories of path dependencies; those that begin with "../" or "/" are outside of the file system
 }

@@ -3,6 +3,7 @@ package resolve
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -190,6 +191,9 @@ func fillBuild(f *config.File, b *config.Build, ws *cargo.Workspace) error {
 	if err != nil {
 		return err
 	}
+	if err := checkFeatures(f, b, ws); err != nil {
+		return err
+	}
 	if len(b.Bins) == 0 {
 		for _, x := range bins {
 			b.Bins = append(b.Bins, x.Name)
@@ -282,6 +286,36 @@ func binaries(f *config.File, b *config.Build, ws *cargo.Workspace) ([]cargo.Bin
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// checkFeatures finds a feature that no package of the build has. Those of packages
+// that are not of the workspace are left to cargo.
+func checkFeatures(f *config.File, b *config.Build, ws *cargo.Workspace) error {
+	for nth, feature := range b.Features {
+		pkg, name, of := strings.Cut(feature, "/")
+		if !of {
+			name = feature
+		}
+		member := !of
+		var all []string
+		for _, m := range ws.Members {
+			if of && m.Name != pkg || !of && len(b.Packages) > 0 && !slices.Contains(b.Packages, m.Name) {
+				continue
+			}
+			member = true
+			all = append(append(all, slices.Collect(maps.Keys(m.Features))...), m.Optional...)
+		}
+		slices.Sort(all)
+		if !member || name == "default" || slices.Contains(all, name) {
+			continue
+		}
+		hint := "there are none"
+		if len(all) > 0 {
+			hint = "there are: " + strings.Join(slices.Compact(all), ", ")
+		}
+		return fault.Hint(fmt.Errorf("%s: build %s: no package that is built has the feature %q", f.Where("build", b.Nth, "features", nth), b.Name, feature), hint)
+	}
+	return nil
 }
 
 // enabled reports whether all required features are on.

@@ -19,7 +19,7 @@ import (
 
 // workspace is one package with one binary.
 func workspace() *cargo.Workspace {
-	return &cargo.Workspace{Root: ".", Name: "app", Bins: []cargo.Bin{{Name: "app", Package: "app"}}, Members: []cargo.Member{{Name: "app"}}}
+	return &cargo.Workspace{Root: ".", Name: "app", Bins: []cargo.Bin{{Name: "app", Package: "app"}}, Members: []cargo.Member{{Name: "app", Features: map[string][]string{"fast": {"serde"}}, Optional: []string{"serde"}}}}
 }
 
 // filled is the project of a twice.toml, as Open leaves it.

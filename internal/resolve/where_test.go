@@ -19,6 +19,7 @@ func TestWhatIsAskedForHasALine(t *testing.T) {
 	// follows: resolve: %s: image %s: two of its builds are for %s
 	// follows: resolve: %s: build %s: no binary is called %q
 	// follows: resolve: %s: build %s: the workspace has no package %q
+	// follows: resolve: %s: build %s: no package that is built has the feature %q
 	// follows: resolve: %s: an image doesn't say which build it is of
 	// follows: resolve: %s: the image of %s has no binary to start
 	// follows: resolve: %s: builder: %w
@@ -36,6 +37,8 @@ func TestWhatIsAskedForHasALine(t *testing.T) {
 			two + "[[build]]\nname = \"z\"\n[[image]]\nbuilds = [\"x\", \"y\"]\n[[image]]\nbuild = \"z\"\n"},
 		{"# ap\n[[build]]\nbins = [\n  \"ap\",\n]\n", `twice.toml:4: build app: no binary is called "ap"`, "there are: app", "[[build]]\nbins = [\"app\"]\n"},
 		{"[[build]]\npackages = [\"ap\"]\n", `twice.toml:2: build app: the workspace has no package "ap"`, "there are: app", "[[build]]\npackages = [\"app\"]\n"},
+		{"[[build]]\nfeatures = [\n  \"serde\",\n  \"fastt\",\n]\n", `twice.toml:4: build app: no package that is built has the feature "fastt"`, "there are: fast, serde", "[[build]]\nfeatures = [\"serde\", \"fast\", \"default\", \"libc/extra_traits\"]\n"},
+		{"[[build]]\nfeatures = [\"app/fastt\"]\n", `twice.toml:2: build app: no package that is built has the feature "app/fastt"`, "there are: fast, serde", "[[build]]\nfeatures = [\"app/fast\"]\n"},
 		{two + "[[image]]\n[[image]]\nbuild = \"y\"\n", "twice.toml:6: an image doesn't say which build it is of", `add build = "NAME"`, two + "[[image]]\nbuild = \"x\"\n[[image]]\nbuild = \"y\"\n"},
 		{"[builder]\nimage = \"builder-rusty\"\n", "twice.toml:2: builder: ", "builder-rust", "[builder]\nimage = \"builder-rust\"\n"},
 		{"[[image]]\n\nbase = \"runtime\"\n", "twice.toml:3: base runtime: ", "runtime-cc", "[[image]]\n\nbase = \"runtime-cc\"\n"},
