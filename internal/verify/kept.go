@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -70,24 +71,36 @@ func (s *side) readKept(build, out string) (*verdict.Dependencies, error) {
 	d := &verdict.Dependencies{Build: build}
 	var n [4]int64
 	for i, name := range []string{"from", "until", "crates", "end"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
+		text, err := readLine(filepath.Join(dir, name))
 		if err == nil {
-			n[i], err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+			n[i], err = strconv.ParseInt(text, 10, 64)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading when dependencies were compiled: %w", err)
 		}
 	}
-	why, err := os.ReadFile(filepath.Join(dir, "why"))
-	if err != nil && !os.IsNotExist(err) {
+	var err error
+	if d.Why, err = readLine(filepath.Join(dir, "why")); err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}
-	if d.Why = strings.TrimSpace(string(why)); d.Why == "" {
+	if d.Why == "" {
 		d.Crates, d.From, d.Until = int(n[2]), time.Unix(n[0], 0).UTC(), time.Unix(n[1], 0).UTC()
 		// The engine's clock may be another: its build has just ended.
 		d.Earlier = d.Until.Add(time.Since(time.Unix(n[3], 0))).Before(s.start.Truncate(time.Second))
 	}
 	return d, nil
+}
+
+// readLine reads a file that a build script could have written as well: as much as
+// a line needs.
+func readLine(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 4096))
+	return strings.TrimSpace(string(text)), err
 }
 
 // compiled are the times in which a side's artefacts were made, the dependencies'
