@@ -58,7 +58,7 @@ func (p *Plan) keptStage(b *strings.Builder, s sideText, n names, vendor string)
 	p.takeOver(b, "\"$src\" \"$cargo_home\" /tmp/kept")
 	p.enter(b)
 	p.run(b, n, watchProgram+" /tmp/kept/log cargo", p.configFirst("\"$cargo_home\"")+"build --frozen --keep-going --jobs \"$jobs\" "+
-		strings.Join(p.CargoArgs(), " ")+" 2>&1 | tee /tmp/kept/said | sed -un '/^ *Compiling [^(]*$/p' || :")
+		strings.Join(p.CargoArgs(), " ")+" 2>&1 | tee /tmp/kept/said | sed -un '/ (\\/.*)$/d; /^ *Compiling /p' || :")
 	fmt.Fprintf(b, "umask 022\ntarget=\"$src%s/target\"\n", slashed(p.Dir))
 	b.WriteString(judgeKept)
 	p.writeWrapper(b, "")
@@ -74,7 +74,8 @@ const refuse = `case "\${CARGO_MANIFEST_DIR:-$cargo_home/registry/}" in "$cargo_
 // judgeKept decides whether what was compiled is what the build itself would
 // compile. Cargo takes a crate for stale whose sources are newer than what was made of
 // them: the times of the sources are in the future at times.
-const judgeKept = `grep '^ *Compiling [^(]*$' /tmp/kept/said | wc -l > /var/lib/twice-kept/crates
+// Cargo names the folder of a package of the sources, and the address of one from git.
+const judgeKept = `grep '^ *Compiling ' /tmp/kept/said | grep -vc ' (/.*)$' > /var/lib/twice-kept/crates || :
 why=$(awk -F'\t' -v src="$src" -v target="$target" '
 function ours(f) { return index(f, src "/") == 1 && f != target && index(f, target "/") != 1 }
 $1 == "end" { ended = 1 }

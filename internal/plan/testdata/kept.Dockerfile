@@ -156,10 +156,10 @@ setpriv --reuid="$uid" --regid="$uid" --clear-groups --no-new-privs $prefix env 
     CFLAGS='-O3 '"$map" \
     CXXFLAGS="$map" \
     DEMO='it'\''s' \
-    /usr/lib/twice-watch /tmp/kept/log cargo build --frozen --keep-going --jobs "$jobs" --release --target x86_64-unknown-linux-gnu 2>&1 | tee /tmp/kept/said | sed -un '/^ *Compiling [^(]*$/p' || :
+    /usr/lib/twice-watch /tmp/kept/log cargo build --frozen --keep-going --jobs "$jobs" --release --target x86_64-unknown-linux-gnu 2>&1 | tee /tmp/kept/said | sed -un '/ (\/.*)$/d; /^ *Compiling /p' || :
 umask 022
 target="$src/rust/target"
-grep '^ *Compiling [^(]*$' /tmp/kept/said | wc -l > /var/lib/twice-kept/crates
+grep '^ *Compiling ' /tmp/kept/said | grep -vc ' (/.*)$' > /var/lib/twice-kept/crates || :
 why=$(awk -F'\t' -v src="$src" -v target="$target" '
 function ours(f) { return index(f, src "/") == 1 && f != target && index(f, target "/") != 1 }
 $1 == "end" { ended = 1 }
