@@ -30,7 +30,7 @@ import (
 // What a build script asks about such a file without opening it
 // is answered as by the sources, but for its size.
 //
-// The build leaves /kept beside the plan's own output: from and until (seconds since 1970),
+// The build leaves /kept beside the plan's own output: from and until (nanoseconds since 1970),
 // end (the same of the build), crates (how many were compiled), why (a line, where nothing was kept).
 func (p *Plan) KeepDependencies(skeleton digest.Digest) *Plan {
 	t := *p
@@ -51,7 +51,7 @@ func (p *Plan) keptStage(b *strings.Builder, s sideText, n names, vendor string)
 	fmt.Fprintf(b, "RUN --network=none \\\n    %s \\\n    %s \\\n    %s /bin/sh -eu <<'END'\n",
 		mount("skeleton", "", "/in/source"), vendor, n.env())
 	p.sideScript(b, s, n)
-	b.WriteString("mkdir -p /var/lib/twice-kept\ndate +%s > /var/lib/twice-kept/from\n")
+	b.WriteString("mkdir -p /var/lib/twice-kept\ndate +%s%N > /var/lib/twice-kept/from\n")
 	p.setUp(b)
 	p.writeWrapper(b, refuse)
 	b.WriteString(watch("/tmp/kept"))
@@ -103,7 +103,7 @@ else
 fi
 rm -f /etc/ld.so.preload
 rm -rf ` + watchProgram + ` ` + watchLibrary + ` /usr/lib/order.so /tmp/kept
-date +%s > /var/lib/twice-kept/until
+date +%s%N > /var/lib/twice-kept/until
 `
 
 // onKept puts the sources in the place of the skeleton, in the build's own step.
@@ -121,7 +121,7 @@ cp /var/lib/twice-kept/* /out/kept/
 }
 
 // leaveKept removes what the build's own step made.
-const leaveKept = `date +%s > /out/kept/end
+const leaveKept = `date +%s%N > /out/kept/end
 touch -d @0 /out/kept/end
 cd /
 find "$src" -cnewer /tmp/begin ! -type d -delete

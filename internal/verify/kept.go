@@ -84,9 +84,9 @@ func (s *side) readKept(build, out string) (*verdict.Dependencies, error) {
 		return nil, err
 	}
 	if d.Why == "" {
-		d.Crates, d.From, d.Until = int(n[2]), time.Unix(n[0], 0).UTC(), time.Unix(n[1], 0).UTC()
+		d.Crates, d.From, d.Until = int(n[2]), time.Unix(0, n[0]).UTC(), time.Unix(0, n[1]).UTC()
 		// The engine's clock may be another: its build has just ended.
-		d.Earlier = d.Until.Add(time.Since(time.Unix(n[3], 0))).Before(s.start.Truncate(time.Second))
+		d.Earlier = d.Until.Add(time.Since(time.Unix(0, n[3]))).Before(s.start)
 	}
 	return d, nil
 }

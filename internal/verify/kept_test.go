@@ -33,7 +33,7 @@ func TestReadKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			now := time.Now().Add(c.skew)
-			files := map[string]string{"from": fmt.Sprint(now.Add(-c.ago - 5*time.Second).Unix()), "until": fmt.Sprint(now.Add(-c.ago).Unix()), "crates": "7", "end": fmt.Sprint(now.Unix())}
+			files := map[string]string{"from": fmt.Sprint(now.Add(-c.ago - 5*time.Second).UnixNano()), "until": fmt.Sprint(now.Add(-c.ago).UnixNano()), "crates": "7", "end": fmt.Sprint(now.UnixNano())}
 			if c.why != "" {
 				files["why"] = c.why
 			}

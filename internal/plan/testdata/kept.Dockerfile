@@ -113,7 +113,7 @@ rm /tmp/order.c
 echo /usr/lib/order.so > /etc/ld.so.preload
 
 mkdir -p /var/lib/twice-kept
-date +%s > /var/lib/twice-kept/from
+date +%s%N > /var/lib/twice-kept/from
 # The plan
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 022
@@ -187,7 +187,7 @@ else
 fi
 rm -f /etc/ld.so.preload
 rm -rf /usr/lib/twice-watch /usr/lib/twice-tell.so /usr/lib/order.so /tmp/kept
-date +%s > /var/lib/twice-kept/until
+date +%s%N > /var/lib/twice-kept/until
 cat > "$cargo_home/rustc" <<SH
 #!/bin/sh
 exec "\$@" --remap-path-prefix=$src=/build/demo --remap-path-prefix=$cargo_home=/cargo -C link-arg=-Wl,--build-id=sha1
@@ -303,7 +303,7 @@ t=target/x86_64-unknown-linux-gnu/release
 install -m 755 "$t/demo" /out/bin/
 find "$t/deps" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +
 find /out -exec touch -h -d @0 {} +
-date +%s > /out/kept/end
+date +%s%N > /out/kept/end
 touch -d @0 /out/kept/end
 cd /
 find "$src" -cnewer /tmp/begin ! -type d -delete
