@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/hostile"
-	"github.com/craton-co/twice/internal/layer"
 )
 
 func TestHostileArchives(t *testing.T) {
@@ -13,13 +12,10 @@ func TestHostileArchives(t *testing.T) {
 	untouched := hostile.Outside(outside)
 	for _, at := range []string{"", "./usr/lib/x/"} {
 		for _, a := range hostile.Tars(at, outside, hostile.File{Name: "./usr/share/x/fine", Content: "x"}) {
-			var entries []layer.Entry
 			def := define(t, st, "", deb{name: "x", version: "1", data: a.Data})
-			if tree, closer, err := Tree(t.Context(), st, def); err == nil {
-				entries = tree.Entries()
-				if err := closer.Close(); err != nil {
-					t.Error(err)
-				}
+			entries, err := hostile.Entries(Tree(t.Context(), st, def))
+			if err != nil {
+				t.Error(err)
 			}
 			// Packages have links to absolute paths and programs that are setuid.
 			for _, bad := range hostile.Check(entries, hostile.Rules{Links: true, Setuid: true, Owners: true}) {

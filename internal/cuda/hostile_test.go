@@ -7,7 +7,6 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/craton-co/twice/internal/hostile"
-	"github.com/craton-co/twice/internal/layer"
 )
 
 func TestHostileArchives(t *testing.T) {
@@ -16,12 +15,9 @@ func TestHostileArchives(t *testing.T) {
 	untouched := hostile.Outside(outside)
 	check := func(name string, p Pin) {
 		t.Helper()
-		var entries []layer.Entry
-		if tree, closer, err := Tree(t.Context(), st, p); err == nil {
-			entries = tree.Entries()
-			if err := closer.Close(); err != nil {
-				t.Error(err)
-			}
+		entries, err := hostile.Entries(Tree(t.Context(), st, p))
+		if err != nil {
+			t.Error(err)
 		}
 		for _, bad := range hostile.Check(entries, hostile.Rules{}) {
 			t.Errorf("%s: %s", name, bad)

@@ -3,6 +3,7 @@ package hostile
 import (
 	"archive/tar"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -21,6 +22,16 @@ type Rules struct {
 
 // most is how many bytes one of these archives may become.
 const most = 1 << 20
+
+// Entries are those of what a reader made of an archive: none if it refused it. It
+// takes what such a reader returns, and its error is that of closing.
+func Entries(tree *layer.Tree, made io.Closer, refused error) ([]layer.Entry, error) {
+	if refused != nil {
+		return nil, nil
+	}
+	entries := tree.Entries()
+	return entries, made.Close()
+}
 
 // Check says what is dangerous about entries that a reader took from an archive.
 func Check(entries []layer.Entry, may Rules) []string {

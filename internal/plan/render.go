@@ -63,13 +63,11 @@ func (p *Plan) body(s sideText, n names) string {
 	var b strings.Builder
 	vendor := mount(n.vendor, "", "/in/vendor")
 	if len(p.GitRepos) > 0 {
+		of, in := s, n
 		if p.Skeleton != "" {
-			n, s := n, s
-			n.source, s.Run = "skeleton", "" // the manifests are all that vendoring reads
-			p.gitStage(&b, s, n)
-		} else {
-			p.gitStage(&b, s, n)
+			of.Run, in.source = "", "skeleton" // the manifests are all that vendoring reads
 		}
+		p.gitStage(&b, of, in)
 		vendor = mount("gitvendor", "/vendor", "/in/vendor")
 	}
 	from := n.builder

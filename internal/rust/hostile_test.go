@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/craton-co/twice/internal/hostile"
-	"github.com/craton-co/twice/internal/layer"
 )
 
 func TestHostileArchives(t *testing.T) {
@@ -13,12 +12,9 @@ func TestHostileArchives(t *testing.T) {
 	untouched := hostile.Outside(outside)
 	// What the manifest names is taken: the folder in which all of it lies.
 	for _, a := range hostile.Tars("c/cargo/d/", outside, hostile.File{Name: "c/cargo/manifest.in", Content: "dir:d\n"}) {
-		var entries []layer.Entry
-		if tree, closer, err := ComponentTree(t.Context(), st, Pin{Components: []Component{component(t, st, "cargo", host, gz(t, a.Data))}}); err == nil {
-			entries = tree.Entries()
-			if err := closer.Close(); err != nil {
-				t.Error(err)
-			}
+		entries, err := hostile.Entries(ComponentTree(t.Context(), st, Pin{Components: []Component{component(t, st, "cargo", host, gz(t, a.Data))}}))
+		if err != nil {
+			t.Error(err)
 		}
 		for _, bad := range hostile.Check(entries, hostile.Rules{Links: true}) {
 			t.Errorf("%s: %s", a.Name, bad)

@@ -206,13 +206,7 @@ func TestHermetic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			text := "FROM builder AS out\nSHELL [\"/probe\"]\nRUN " + mode + "network " + port + " " + abstract + " && outside\n"
 			out := mustRun(t, e, b.text("A", text))
-			open, closed := doors(out)
-			if len(open) > 0 {
-				t.Errorf("not hermetic:\n%s", strings.Join(open, "\n"))
-			}
-			if closed != 18 {
-				t.Errorf("%d ways out were tried, want 18:\n%s", closed, out)
-			}
+			wantShut(t, out, 18)
 		})
 	}
 }
@@ -220,6 +214,25 @@ func TestHermetic(t *testing.T) {
 // What TestHermetic finds closed is open on the host, where the listeners are.
 func TestProbeFindsOpenDoors(t *testing.T) {
 	needRoot(t)
+	port, abstract := listenOnHost(t)
+	wantOpenOnHost(t, []string{"network", port, abstract}, "host loopback", "abstract socket", "proc net unix", "unshare", "processes")
+}
+
+// wantShut wants n ways that a step tried, all of them closed.
+func wantShut(t *testing.T, out string, n int) {
+	t.Helper()
+	open, closed := doors(out)
+	if len(open) > 0 {
+		t.Errorf("not hermetic:\n%s", strings.Join(open, "\n"))
+	}
+	if closed != n {
+		t.Errorf("%d ways were tried, want %d:\n%s", closed, n, out)
+	}
+}
+
+// wantOpenOnHost runs the probe outside of any step: it has to find these ways.
+func wantOpenOnHost(t *testing.T, args []string, ways ...string) {
+	t.Helper()
 	p, err := probe()
 	if err != nil {
 		t.Fatal(err)
@@ -228,20 +241,20 @@ func TestProbeFindsOpenDoors(t *testing.T) {
 	if err := os.WriteFile(path, p, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	port, abstract := listenOnHost(t)
-	out, err := exec.Command(path, "network", port, abstract).CombinedOutput()
+	out, err := exec.Command(path, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	t.Logf("%s", out)
 	open, _ := doors(string(out))
-	for _, want := range []string{"host loopback", "abstract socket", "proc net unix", "unshare", "processes"} {
+	for _, want := range ways {
 		if !slices.ContainsFunc(open, func(s string) bool { return strings.HasPrefix(s, "open "+want) }) {
 			t.Errorf("the probe takes %q for closed on the host:\n%s", want, out)
 		}
 	}
 }
 
-// doors reads what the probe's network command prints.
+// doors reads what the probe's commands network and files print.
 func doors(out string) (open []string, closed int) {
 	for line := range strings.Lines(out) {
 		switch {

@@ -5,9 +5,7 @@ package embedded
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,38 +32,15 @@ func TestHostsFiles(t *testing.T) {
 	secret, device := hostSecret(t)
 	e := b.start(b.options())
 	out := mustRun(t, e, b.job("A", "mkdir /tmp && files "+secret+" "+device))
-	open, closed := doors(out)
-	if len(open) > 0 {
-		t.Errorf("the host's files can be reached:\n%s", strings.Join(open, "\n"))
-	}
-	if closed != 17 {
-		t.Errorf("%d ways were tried, want 17:\n%s", closed, out)
-	}
+	wantShut(t, out, 17)
 }
 
 // What TestHostsFiles finds closed is open on the host.
 func TestProbeFindsHostsFiles(t *testing.T) {
 	needRoot(t)
-	p, err := probe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "probe")
-	if err := os.WriteFile(path, p, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	secret, device := hostSecret(t)
-	out, err := exec.Command(path, "files", secret, device).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	t.Logf("%s", out)
-	open, _ := doors(string(out))
-	for _, want := range []string{"the path itself", "root of a process", "climbing chroot", "mount of tmpfs", "bind mount", "writing /proc/sys/kernel/core_pattern", "file by handle"} {
-		if !slices.ContainsFunc(open, func(s string) bool { return strings.HasPrefix(s, "open "+want) }) {
-			t.Errorf("the probe takes %q for closed on the host:\n%s", want, out)
-		}
-	}
+	wantOpenOnHost(t, []string{"files", secret, device},
+		"the path itself", "root of a process", "climbing chroot", "mount of tmpfs", "bind mount", "writing /proc/sys/kernel/core_pattern", "file by handle")
 }
 
 // No build finds anything of another's, not even one of the same engine at the same time.
