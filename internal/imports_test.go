@@ -65,6 +65,7 @@ var order = []string{
 	"internal/normalize",
 	"internal/linkage",
 	"internal/scan",
+	"internal/inflate",
 	"internal/compare",
 	"internal/cause",
 	"internal/bisect",

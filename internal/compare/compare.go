@@ -34,7 +34,10 @@
 // it claims to be is compared as bytes, and its finding says why.
 //
 // Memory is bounded by Limits too: equal parts are streamed; a part inside a
-// compressed stream that differs is spooled to a temporary file.
+// compressed stream that differs is spooled to a temporary file. Two gzip streams of tars
+// with the same names in the same order are read once, in step; what is the same in both,
+// compressed, is decompressed once (package inflate), and what follows the last difference
+// not at all: of a stream that is damaged there in both sides alike, that isn't said.
 package compare
 
 import (

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -57,6 +56,21 @@ func (m *metered) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// seeking is metered, and knows where it is after what it skipped.
+type seeking struct {
+	*metered
+	io.Seeker
+}
+
+// Seek implements io.Seeker.
+func (s *seeking) Seek(off int64, whence int) (int64, error) {
+	n, err := s.Seeker.Seek(off, whence)
+	if err == nil {
+		s.n = n
+	}
+	return n, err
+}
+
 // read opens a source under the run's limit.
 func (c *run) read(s source) (*metered, io.Closer, error) {
 	r, err := s.open()
@@ -66,36 +80,25 @@ func (c *run) read(s source) (*metered, io.Closer, error) {
 	return &metered{c: c, r: r}, r, nil
 }
 
-// spool makes content readable at any place: small ones in memory, others in a
-// temporary file that has no name.
+// spool makes content readable at any place, until the run is closed.
 func (c *run) spool(r io.Reader) (blob, error) {
-	var buf bytes.Buffer
-	n, err := io.Copy(&buf, io.LimitReader(r, maxInMemory))
-	if err != nil {
-		return blob{}, err
+	k := &kept{}
+	_, err := io.Copy(k, r)
+	if k.f != nil {
+		c.mu.Lock()
+		c.temps = append(c.temps, k.f)
+		c.mu.Unlock()
 	}
-	if n < maxInMemory {
-		return blob{bytes.NewReader(buf.Bytes()), n}, nil
-	}
-	f, err := os.CreateTemp("", "twice-compare-")
-	if err != nil {
-		return blob{}, err
-	}
-	c.mu.Lock()
-	c.temps = append(c.temps, f)
-	c.mu.Unlock()
-	if err := os.Remove(f.Name()); err != nil {
-		return blob{}, err
-	}
-	if _, err := f.Write(buf.Bytes()); err != nil {
-		return blob{}, err
-	}
-	m, err := io.Copy(f, r)
-	return blob{f, n + m}, err
+	return k.blob(), err
 }
 
 func (c *run) gzip(f *Finding, path string, a, b blob, depth int) error {
 	f.Fields = gzipFields(a, b)
+	err := c.inStep(f, path, a, b, depth)
+	if err == nil || c.ctx.Err() != nil {
+		return err
+	}
+	f.Parts, f.More, f.Note = nil, 0, ""
 	return c.compressed(f, path, a.gunzip(), b.gunzip(), depth)
 }
 
@@ -128,6 +131,13 @@ func (c *run) compressed(f *Finding, path string, a, b source, depth int) error 
 // sameContents starts the note of what differs in its compression alone.
 const sameContents = "the contents are the same; the compression differs"
 
+func (f *Finding) noteFraming() {
+	f.Note = sameContents
+	if t := text(f.Fields); t != "" {
+		f.Note += ": " + t
+	}
+}
+
 // framing compares the decompressed bytes, whatever they are.
 func (c *run) framing(f *Finding, path string, a, b source, depth int) error {
 	same, err := c.sameContent(a, b)
@@ -135,10 +145,7 @@ func (c *run) framing(f *Finding, path string, a, b source, depth int) error {
 		return err
 	}
 	if same {
-		f.Note = sameContents
-		if t := text(f.Fields); t != "" {
-			f.Note += ": " + t
-		}
+		f.noteFraming()
 		return nil
 	}
 	temps := len(c.temps)

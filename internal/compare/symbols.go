@@ -13,6 +13,7 @@ type symbol struct {
 	section elf.SectionIndex
 	value   uint64
 	size    uint64
+	nth     int // in the table
 }
 
 // symbolAt names the function or object that holds an offset of a section:
@@ -82,10 +83,10 @@ func (o *object) loadSymbols() (out []symbol) {
 		if s.Section == elf.SHN_UNDEF || s.Section >= elf.SHN_LORESERVE {
 			continue
 		}
-		out = append(out, symbol{s.Name, s.Section, s.Value, s.Size})
+		out = append(out, symbol{s.Name, s.Section, s.Value, s.Size, len(out)})
 	}
-	slices.SortStableFunc(out, func(s, t symbol) int {
-		return cmp.Or(cmp.Compare(s.section, t.section), cmp.Compare(s.value, t.value))
+	slices.SortFunc(out, func(s, t symbol) int {
+		return cmp.Or(cmp.Compare(s.section, t.section), cmp.Compare(s.value, t.value), cmp.Compare(s.nth, t.nth))
 	})
 	return out
 }

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"archive/tar"
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -13,14 +14,15 @@ import (
 )
 
 // entry is what the index keeps of a tar's entry; the content is read again
-// if it differs.
+// if it differs. Where the tar lies uncompressed, it isn't read for the index at all.
 type entry struct {
 	key
 	ordinal int
 	meta    meta
 	size    int64
-	sum     [sha256.Size]byte
-	off     int64 // of the content in the uncompressed tar; -1 if it is not stored as it is
+	hashed  bool              // the content was read
+	sum     [sha256.Size]byte // of it
+	off     int64             // of the content in the uncompressed tar; -1 if it is not stored as it is
 }
 
 func (c *run) tar(f *Finding, path string, a, b blob, depth int) error {
@@ -57,12 +59,14 @@ func (c *run) tars(f *Finding, path string, a, b source, depth int) error {
 		},
 		func(x, y entry) (*Finding, error) {
 			fields := x.meta.diff(y.meta)
-			content := x.size != y.size || x.sum != y.sum
+			content, err := c.otherContent(a, b, x, y)
+			if err != nil {
+				return nil, err
+			}
 			if !content && len(fields) == 0 {
 				return nil, nil
 			}
-			p := note(x.String(), join(path, x.String()), Raw, x.size, y.size, text(fields))
-			p.Fields = fields
+			p := differing(x.key, path, x.size, y.size, fields)
 			if content && len(wanted) < c.lim.Findings {
 				wanted[x.ordinal] = y
 				p.Ranges = nil
@@ -116,21 +120,55 @@ func (c *run) descend(f *Finding, path string, a, b source, ia []entry, wanted m
 		if !ok || p.SizeA < 0 || p.SizeB < 0 {
 			continue
 		}
-		sub, err := c.blobs(p.Name, join(path, p.Name), inA[o], inB[wanted[o].ordinal], depth+1)
+		sub, err := c.inside(p, path, inA[o], inB[wanted[o].ordinal], depth)
 		if err != nil {
 			return err
 		}
-		if sub == nil {
-			return errors.New("an entry changed while it was read")
-		}
-		if p.Note != "" {
-			sub.Note = strings.TrimPrefix(sub.Note+"; "+p.Note, "; ")
-			sub.Fields = append(sub.Fields, p.Fields...)
-		}
-		setMember(sub, p.Name)
 		f.Parts[i] = sub
 	}
 	return nil
+}
+
+// otherContent says whether the contents of two entries differ.
+func (c *run) otherContent(a, b source, x, y entry) (bool, error) {
+	if x.size != y.size || x.hashed && y.hashed {
+		return x.size != y.size || x.sum != y.sum, nil
+	}
+	if !x.hashed && !y.hashed {
+		same, err := c.equal(a.blob.part(x.off, x.size), b.blob.part(y.off, y.size))
+		return !same, err
+	}
+	plain, in, sum := x, a, y.sum // a sparse file, and one that isn't
+	if x.hashed {
+		plain, in, sum = y, b, x.sum
+	}
+	h := sha256.New()
+	_, err := io.Copy(h, in.blob.part(plain.off, plain.size).reader())
+	return !bytes.Equal(h.Sum(nil), sum[:]), err
+}
+
+// differing is an entry whose header or content differs; fields are those of the header.
+func differing(k key, path string, sizeA, sizeB int64, fields []Field) *Finding {
+	p := note(k.String(), join(path, k.String()), Raw, sizeA, sizeB, text(fields))
+	p.Fields = fields
+	return p
+}
+
+// inside looks into an entry whose content differs; p is what is known of it.
+func (c *run) inside(p *Finding, path string, a, b blob, depth int) (*Finding, error) {
+	sub, err := c.blobs(p.Name, join(path, p.Name), a, b, depth+1)
+	if err != nil {
+		return nil, err
+	}
+	if sub == nil {
+		return nil, errors.New("an entry changed while it was read")
+	}
+	if p.Note != "" {
+		sub.Note = strings.TrimPrefix(sub.Note+"; "+p.Note, "; ")
+		sub.Fields = append(sub.Fields, p.Fields...)
+	}
+	setMember(sub, p.Name)
+	return sub, nil
 }
 
 func (c *run) indexBoth(a, b source) (ia, ib []entry, err error) {
@@ -162,6 +200,11 @@ func (c *run) each(s source, fn func(ordinal int, h *tar.Header, r io.Reader, of
 	}
 	defer closer.Close()
 	t := tar.NewReader(m)
+	if s.blob != nil {
+		section := s.blob.reader()
+		m = &metered{c: c, r: section}
+		t = tar.NewReader(&seeking{m, section}) // it skips what isn't read
+	}
 	for i := 0; ; i++ {
 		h, err := t.Next()
 		if err == io.EOF {
@@ -206,13 +249,17 @@ func (c *run) index(s source) ([]entry, error) {
 		seen[h.Name]++
 		if sparse(h) {
 			e.off = -1
+		} else if s.blob != nil {
+			e.size = contentSize(h)
+			out = append(out, e)
+			return nil
 		}
 		sum := sha256.New()
 		n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, buf)
 		if err != nil {
 			return err
 		}
-		e.size = n
+		e.size, e.hashed = n, true
 		sum.Sum(e.sum[:0])
 		out = append(out, e)
 		return nil

@@ -1,0 +1,279 @@
+package compare
+
+import (
+	"bytes"
+	"io"
+	"slices"
+
+	"github.com/craton-co/twice/internal/inflate"
+)
+
+// inStep compares two compressed tars whose entries have the same names in the same
+// order: in one pass, as they come, decompressing what is the same in both once, and what
+// comes after the last difference not at all. Any error says that the general way has to be gone.
+func (c *run) inStep(f *Finding, path string, a, b blob, depth int) error {
+	pair, err := inflate.NewPair(inflate.Blob{ReaderAt: a.r, Size: a.size}, inflate.Blob{ReaderAt: b.r, Size: b.size})
+	if err != nil {
+		return err
+	}
+	s := &stepper{c: c, f: f, path: path, depth: depth, pair: pair, seen: map[string]int{}}
+	defer s.close()
+	s.a.walker = newWalker(s.keep)
+	for {
+		if !s.apart && pair.RestIsSame() {
+			if err := pair.CheckRest(); err != nil {
+				return err
+			}
+			break
+		}
+		part, err := pair.Next()
+		if err == io.EOF {
+			if !s.a.complete() || s.apart && !s.b.complete() || len(s.a.done)+len(s.b.done) > 0 {
+				return errNotInStep
+			}
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.spend(len(part.A) + len(part.B)); err != nil {
+			return err
+		}
+		if part.Same {
+			err = s.same(part.A)
+		} else {
+			err = s.different(part.A, part.B)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(f.Parts) > 0:
+		return nil
+	case s.changed || len(s.restA)+len(s.restB) > 0 || s.a.opened == 0:
+		return errNotInStep // the difference is in no entry
+	}
+	f.noteFraming()
+	return nil
+}
+
+// stepper is the state of two archives that are read in step.
+type stepper struct {
+	c     *run
+	f     *Finding
+	path  string
+	depth int
+	pair  *inflate.Pair
+	seen  map[string]int // names so far
+
+	a, b  stepSide
+	apart bool // b has a state of its own
+	asked bool // whether it is A's since something was different: no
+
+	// Whether the uncompressed bytes ever differed, and what only one of them
+	// has yet of those that come.
+	changed      bool
+	restA, restB []byte
+}
+
+type stepSide struct {
+	*walker
+	done []*item // complete, and not yet compared with the other side's
+}
+
+// maxAhead is how many bytes one side may be ahead: they are kept.
+const maxAhead = 64 << 20
+
+// keep says where an entry's content goes: nowhere, if all of it comes before the next
+// difference. Compressed it is hardly longer than it is; where it is (empty blocks may be
+// everywhere), that shows when it is missing.
+func (s *stepper) keep(size int64) *kept {
+	if size == 0 || !s.apart && s.pair.SameFor() > size+size/64+(64<<10) {
+		return nil
+	}
+	return &kept{}
+}
+
+func (s *stepper) close() {
+	for _, side := range []*stepSide{&s.a, &s.b} {
+		if side.walker != nil {
+			side.open.close()
+		}
+		for _, m := range side.done {
+			m.close()
+		}
+	}
+}
+
+// same takes what both sides have.
+func (s *stepper) same(p []byte) error {
+	if len(s.restA)+len(s.restB) > 0 {
+		s.changed = true // the lengths differ so far
+	}
+	for s.apart && len(p) > 0 {
+		// An open entry that differs does so to its end.
+		if !s.asked {
+			together, err := s.together()
+			if err != nil {
+				return err
+			}
+			if together {
+				s.b.open.close()
+				s.apart = false
+				break
+			}
+			s.asked = true
+		}
+		n, x, err := s.a.feed(p)
+		if err != nil {
+			return err
+		}
+		m, y, err := s.b.feed(p)
+		if err != nil {
+			return err
+		}
+		if n != m {
+			return errNotInStep
+		}
+		p = p[n:]
+		s.asked = x == nil
+		if err := s.completed(x, y); err != nil {
+			return err
+		}
+	}
+	for len(p) > 0 {
+		n, x, err := s.a.feed(p)
+		if err != nil {
+			return err
+		}
+		if x != nil {
+			s.seen[x.name]++
+			x.close()
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// together says whether A's state stands for B's again.
+func (s *stepper) together() (bool, error) {
+	if len(s.a.done)+len(s.b.done) > 0 || !s.a.inState(s.b.walker) {
+		return false, nil
+	}
+	if s.a.open == nil {
+		return true, nil
+	}
+	return s.c.equal(s.a.open.content.blob(), s.b.open.content.blob())
+}
+
+// different takes what each side has.
+func (s *stepper) different(a, b []byte) error {
+	s.content(a, b)
+	s.asked = false
+	if !s.apart {
+		if err := s.part(); err != nil {
+			return err
+		}
+	}
+	for len(a) > 0 || len(b) > 0 {
+		n, x, err := s.a.feed(a)
+		if err != nil {
+			return err
+		}
+		m, y, err := s.b.feed(b)
+		if err != nil {
+			return err
+		}
+		a, b = a[n:], b[m:]
+		if err := s.completed(x, y); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part gives B a state of its own: a copy of what A's is.
+func (s *stepper) part() error {
+	w := *s.a.walker
+	w.raw = bytes.Clone(w.raw)
+	if w.open != nil {
+		m := *w.open
+		if m.content == nil && m.size > 0 {
+			return errNotInStep
+		}
+		var err error
+		if m.content, err = m.content.copy(); err != nil {
+			return err
+		}
+		w.open = &m
+	}
+	s.b = stepSide{walker: &w}
+	s.apart = true
+	return nil
+}
+
+// content compares the uncompressed bytes, so that it is known whether only the compression
+// differs.
+func (s *stepper) content(a, b []byte) {
+	if s.changed {
+		return
+	}
+	s.restA, s.restB = append(s.restA, a...), append(s.restB, b...)
+	n := min(len(s.restA), len(s.restB))
+	s.changed = !bytes.Equal(s.restA[:n], s.restB[:n])
+	s.restA, s.restB = append(s.restA[:0], s.restA[n:]...), append(s.restB[:0], s.restB[n:]...)
+}
+
+// completed compares entries that both sides have now.
+func (s *stepper) completed(x, y *item) error {
+	if x != nil {
+		s.a.done = append(s.a.done, x)
+	}
+	if y != nil {
+		s.b.done = append(s.b.done, y)
+	}
+	for len(s.a.done) > 0 && len(s.b.done) > 0 {
+		if err := s.compare(s.a.done[0], s.b.done[0]); err != nil {
+			return err
+		}
+		s.a.done[0].close()
+		s.b.done[0].close()
+		s.a.done, s.b.done = s.a.done[1:], s.b.done[1:]
+	}
+	ahead := int64(0)
+	for _, m := range slices.Concat(s.a.done, s.b.done) {
+		ahead += m.size + tarBlock
+	}
+	if ahead > maxAhead {
+		return errNotInStep
+	}
+	return nil
+}
+
+func (s *stepper) compare(x, y *item) error {
+	if x.name != y.name {
+		return errNotInStep
+	}
+	k := key{x.name, s.seen[x.name]}
+	s.seen[x.name]++
+	fields := x.meta.diff(y.meta)
+	a, b := x.content.blob(), y.content.blob()
+	same, err := s.c.equal(a, b)
+	if err != nil || same && len(fields) == 0 {
+		return err
+	}
+	if len(s.f.Parts) >= s.c.lim.Findings {
+		s.f.More++
+		return nil
+	}
+	p := differing(k, s.path, x.size, y.size, fields)
+	if !same {
+		p.Ranges = nil
+		if p, err = s.c.inside(p, s.path, a, b, s.depth); err != nil {
+			return err
+		}
+	}
+	s.f.Parts = append(s.f.Parts, p)
+	return nil
+}
