@@ -1,4 +1,4 @@
-# demo, side A. Written by twice; plan sha256:a64da97ac5b73f9e53fe49be5e989b13dd28ed68f46f5a37f02a0c1db8689f6e
+# demo, side A. Written by twice; plan sha256:fd9b9b850a585bd3da46c65d27b765763d11f1697851207f73f478a924aa354e
 #   builder    sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
 #   repository sha256:454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1
 #   source     sha256:043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89
@@ -56,6 +56,8 @@ find "$t/deps" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +
 find /out -exec touch -h -d @0 {} +
 cd /
 rm -rf "$src" "$cargo_home"
+find /out -type f -printf '%s %b\n' | awk '{ size += $1; stored += $2 * 512 }
+END { if (size > 2^36 || size > 2^33 && size > 16 * stored) { printf "twice: the output is %.1f GiB, of which %.1f are stored\n", size / 2^30, stored / 2^30; exit 1 } }' >&2
 END
 
 FROM scratch AS out

@@ -99,6 +99,8 @@ find "$t/deps" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +
 find /out -exec touch -h -d @0 {} +
 cd /
 rm -rf "$src" "$cargo_home"
+find /out -type f -printf '%s %b\n' | awk '{ size += $1; stored += $2 * 512 }
+END { if (size > 2^36 || size > 2^33 && size > 16 * stored) { printf "twice: the output is %.1f GiB, of which %.1f are stored\n", size / 2^30, stored / 2^30; exit 1 } }' >&2
 END
 
 FROM scratch AS out
