@@ -217,6 +217,7 @@ func (p *Plan) buildScript(b *strings.Builder, n names) {
 	}
 	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
 	p.takeLicences(b, n)
+	b.WriteString(countNetwork("/out/network"))
 	p.collect(b)
 	b.WriteString(refuseHoles)
 }
