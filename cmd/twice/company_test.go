@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +30,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// serve-company DIR is a company's network on loopback: a proxy that takes
+// serve-company DIR [HOURS] is a company's network on loopback: a proxy that takes
 // CONNECT and answers every TLS connection itself, with certificates of its own
 // CA, as such proxies do. Behind it are
 //
@@ -38,14 +39,20 @@ import (
 //	https://mirror.company.test/crates/  the crates once more, for user:passw0rd
 //
 // It sets PROXY, COMPANY_CA (a PEM file), and CRATE_SUM, the checksum of the one
-// crate that there is, company-dep 1.0.0.
+// crate that there is, company-dep 1.0.0. With HOURS its certificates are valid so
+// much later, or earlier: as by a clock that is wrong.
 func cmdServeCompany(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: serve-company DIR")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: serve-company DIR [HOURS]")
 	}
 	crate := companyCrate(ts)
 	ca, err := newAuthority()
 	ts.Check(err)
+	if len(args) == 2 {
+		hours, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		ca.shift = time.Duration(hours) * time.Hour
+	}
 	path, err := exec.Command("git", "--exec-path").Output()
 	ts.Check(err)
 	git := &cgi.Handler{
@@ -144,6 +151,8 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 	pem  []byte
+	// shift is how much later its certificates are valid than it is.
+	shift time.Duration
 
 	mu     sync.Mutex
 	leaves map[string]*tls.Certificate
@@ -173,7 +182,7 @@ func (a *authority) leaf(host string) (*tls.Certificate, error) {
 		return c, nil
 	}
 	t := &x509.Certificate{
-		SerialNumber: big.NewInt(int64(len(a.leaves)) + 2), DNSNames: []string{host}, NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
+		SerialNumber: big.NewInt(int64(len(a.leaves)) + 2), DNSNames: []string{host}, NotBefore: a.cert.NotBefore.Add(a.shift), NotAfter: a.cert.NotAfter.Add(a.shift),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, &a.key.PublicKey, a.key)

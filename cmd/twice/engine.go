@@ -315,6 +315,9 @@ func (b *builder) explain(err error, p *plan.Plan) error {
 	if !errors.As(err, &step) {
 		return err
 	}
+	if large := plan.TooLarge(step.Tail(1)); large != "" {
+		return fault.Hint(errors.New(large), "nobody hands over so much: look for what a build script writes to /out, or to a binary")
+	}
 	if b.progress.mode == engine.Quiet || b.over {
 		err = &outputError{err, step.Tail(20)}
 	}

@@ -165,6 +165,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"new-key":        cmdNewKey,
 			"no-secret":      cmdNoSecret,
 			"registry":       cmdRegistry,
+			"relay":          cmdRelay,
 			"release":        cmdRelease,
 			"sigstore":       cmdSigstore,
 			"watch-ps":       cmdWatchPS,

@@ -182,6 +182,9 @@ func dialError(ctx context.Context, u *url.URL, err error) error {
 	case "unix":
 		return fault.Hint(err, "is a buildkitd listening on that socket, and may you write to it? Without --engine Twice brings its own")
 	case "tcp":
+		if strings.Contains(err.Error(), "certificate has expired or is not yet valid") { // gRPC passes on the text alone
+			return fault.Hint(err, "by this machine's clock the engine's certificate is not valid now: set the clock right (`date` says what it is), or have the certificate renewed")
+		}
 		return fault.Hint(err, "is a buildkitd listening there, and does it want TLS?")
 	case "docker-container":
 		return fault.Hint(err, "`docker buildx create --driver docker-container --name NAME --bootstrap` makes one; the container is buildx_buildkit_NAME0")

@@ -159,6 +159,31 @@ func TestDialTLS(t *testing.T) {
 	}
 }
 
+// An engine whose certificate is of another time: the clock may be what is wrong.
+func TestDialClock(t *testing.T) {
+	for name, shift := range map[string]time.Duration{"of the past": -48 * time.Hour, "of the future": 48 * time.Hour} {
+		dir := t.TempDir()
+		ca := newCA(t, dir)
+		serve := func(shift time.Duration) string {
+			l := tls.NewListener(listen(t, "tcp", "127.0.0.1:0"), &tls.Config{
+				Certificates: []tls.Certificate{ca.issueAt(t, dir, "server", time.Now().Add(shift))}, NextProtos: []string{"h2"},
+			})
+			serveFake(t, l, &fake{arch: "amd64"})
+			return "tcp://" + l.Addr().String()
+		}
+		// follows: engine: by this machine's clock the engine's certificate is not valid now
+		began := time.Now()
+		_, err := Dial(t.Context(), serve(shift), TLS{CA: filepath.Join(dir, "ca.pem")})
+		if err == nil || !strings.Contains(err.Error(), "not yet valid: current time") || !strings.Contains(fault.HintOf(err), "set the clock right") {
+			t.Errorf("%s: %v; hint %q", name, err, fault.HintOf(err))
+		}
+		if took := time.Since(began); took > dialTimeout/2 {
+			t.Errorf("%s: it took %v to find out", name, took)
+		}
+		dialOK(t, serve(0), TLS{CA: filepath.Join(dir, "ca.pem")})
+	}
+}
+
 func TestDialRefuses(t *testing.T) {
 	arm := filepath.Join(t.TempDir(), "s")
 	serveFake(t, listen(t, "unix", arm), &fake{arch: "arm64"})
@@ -209,13 +234,19 @@ func newCA(t *testing.T, dir string) *authority {
 
 func (a *authority) issue(t *testing.T, dir, name string) tls.Certificate {
 	t.Helper()
+	return a.issueAt(t, dir, name, time.Now())
+}
+
+// issueAt is issue at another time.
+func (a *authority) issueAt(t *testing.T, dir, name string, now time.Time) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, key.Public(), a.key)

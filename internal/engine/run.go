@@ -15,9 +15,11 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/moby/buildkit/util/bklog"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/opencontainers/go-digest"
 	"github.com/sirupsen/logrus"
 	"github.com/tonistiigi/fsutil"
+	"google.golang.org/grpc/codes"
 
 	"github.com/craton-co/twice/internal/fault"
 )
@@ -72,7 +74,12 @@ func (e *remote) Run(ctx context.Context, job Job, status chan<- *client.SolveSt
 	if bad := brokenInput(ctx, job, err); bad != nil {
 		return fmt.Errorf("job %s: %w", job.ID, &InputError{bad})
 	}
-	return fmt.Errorf("job %s: %w", job.ID, w.explain(err))
+	err = w.explain(err)
+	if e.info.Address != "" && grpcerrors.Code(err) == codes.Unavailable {
+		err = fault.Hint(fmt.Errorf("the connection to the engine at %s was lost: %w", e.info.Address, err),
+			"is the engine running, and the way to it open? If so run the command again; with one more --engine than are needed, another one takes its place")
+	}
+	return fmt.Errorf("job %s: %w", job.ID, err)
 }
 
 // An InputError says that an input is not what it should be: no engine can

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -177,6 +178,8 @@ func at(u string, err error) error {
 	}
 	err = &addressError{redact(u), err}
 	switch {
+	case errors.As(err, &cert) && outdated(cert.Err):
+		return fault.Hint(err, "by this machine's clock the certificate is not valid now: set the clock right (`date` says what it is), or have the certificate renewed")
 	case errors.As(err, &cert):
 		return fault.Hint(err, "set TWICE_CA_FILE to the certificate of your proxy or mirror; a call of the Dagger module takes it as --ca")
 	case errors.As(err, &dns), errors.As(err, &op), errors.Is(err, errStalled):
@@ -187,6 +190,12 @@ func at(u string, err error) error {
 		return fault.Hint(err, "add a mirror that has it to [mirrors]")
 	}
 	return err
+}
+
+// outdated says whether a certificate is refused because of its dates alone.
+func outdated(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
 }
 
 type statusError struct {

@@ -31,7 +31,7 @@ import (
 // is answered as by the sources, but for its size.
 //
 // The build leaves /kept beside the plan's own output: from and until (nanoseconds since 1970),
-// end (the same of the build), crates (how many were compiled), why (a line, where nothing was kept).
+// end (the same of the build), crates (how many were compiled), network (how often that tried to reach one), why (a line, where nothing was kept).
 func (p *Plan) KeepDependencies(skeleton digest.Digest) *Plan {
 	t := *p
 	t.Skeleton = skeleton
@@ -60,6 +60,7 @@ func (p *Plan) keptStage(b *strings.Builder, s sideText, n names, vendor string)
 	p.run(b, n, watchProgram+" /tmp/kept/log cargo", p.configFirst("\"$cargo_home\"")+"build --frozen --keep-going --jobs \"$jobs\" "+
 		strings.Join(p.CargoArgs(), " ")+" 2>&1 | tee /tmp/kept/said | sed -un '/ (\\/.*)$/d; /^ *Compiling /p' || :")
 	fmt.Fprintf(b, "umask 022\ntarget=\"$src%s/target\"\n", slashed(p.Dir))
+	b.WriteString(countNetwork("/var/lib/twice-kept/network"))
 	b.WriteString(judgeKept)
 	p.writeWrapper(b, "")
 	b.WriteString("touch -h -d \"@$mtime\" \"$cargo_home/rustc\"\n[ \"$uid\" = 0 ] || chown \"$uid:$uid\" \"$cargo_home/rustc\"\n")

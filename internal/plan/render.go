@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -216,7 +217,9 @@ func (p *Plan) buildScript(b *strings.Builder, n names) {
 	}
 	p.runCargo(b, n, "build --frozen --jobs \"$jobs\" "+strings.Join(p.CargoArgs(), " "))
 	p.takeLicences(b, n)
+	b.WriteString(countNetwork("/out/network"))
 	p.collect(b)
+	b.WriteString(refuseHoles)
 }
 
 // setUp copies the inputs to the side's own paths, and has Cargo take crates from there.
@@ -444,6 +447,28 @@ func (p *Plan) collect(b *strings.Builder) {
 	}
 	// What the step leaves behind is kept by the engine: just the output.
 	b.WriteString("cd /\nrm -rf \"$src\" \"$cargo_home\"\n")
+}
+
+// refuseHoles ends a build whose output is a file of a terabyte that takes no
+// room, or of more than anybody hands over: engines copy what is in /out byte by
+// byte, holes as well, for minutes and until a disk is full.
+const refuseHoles = `find /out -type f -printf '%s %b\n' | awk '{ size += $1; stored += $2 * 512 }
+END { if (size > 2^36 || size > 2^33 && size > 16 * stored) { printf "` + holesText + `\n", size / 2^30, stored / 2^30; exit 1 } }' >&2
+`
+
+const holesText = "twice: the output is %.1f GiB, of which %.1f are stored"
+
+var holesRE = regexp.MustCompile(`^twice: the output is (\d+\.\d) GiB, of which (\d+\.\d) are stored$`)
+
+// TooLarge says of a build's last lines that it was ended because of the size of
+// its output; "" where it wasn't.
+func TooLarge(lines []string) string {
+	for _, l := range lines {
+		if m := holesRE.FindStringSubmatch(l); m != nil {
+			return fmt.Sprintf("the build's output is %s GiB, of which %s GiB are stored", m[1], m[2])
+		}
+	}
+	return ""
 }
 
 // cflagNames: CFLAGS and CXXFLAGS always, and every other of their kind that

@@ -42,6 +42,9 @@ func TestReadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Remember(t.Context(), "kept", d, []byte("value")); err != nil {
+		t.Fatal(err)
+	}
 	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -54,13 +57,28 @@ func TestReadOnly(t *testing.T) {
 	if _, err := s.PutBytes(t.Context(), []byte("blob")); err != nil {
 		t.Errorf("putting what is there: %v", err)
 	}
+	if got, n, err := s.Put(t.Context(), strings.NewReader("blob"), "", -1); err != nil || got != d || n != 4 {
+		t.Errorf("putting what turns out to be there: %s, %d, %v", got, n, err)
+	}
+	if err := s.Remember(t.Context(), "kept", d, []byte("value")); err != nil {
+		t.Errorf("remembering what is remembered: %v", err)
+	}
+	w, err := s.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("bl")); err != nil || w.Reset() != nil || w.Suspend() != nil || w.Len() != 0 {
+		t.Errorf("a blob that is begun and given up: %v", err)
+	}
+	_, _, unknown := s.Put(t.Context(), strings.NewReader("new"), "", -1)
 	_, put := s.PutBytes(t.Context(), []byte("new"))
 	_, fresh := Open(filepath.Join(dir, "fresh"))
 	_, resume := s.Resume(t.Context(), digest.FromString("new"))
 	for name, err := range map[string]error{
-		"Put": put, "Open": fresh, "Resume": resume,
-		"Tag":      s.Tag(t.Context(), "name", ocispec.Descriptor{Digest: d}),
-		"Remember": s.Remember(t.Context(), "kind", d, nil),
+		"Put": put, "Put of anything": unknown, "Open": fresh, "Resume": resume,
+		"Tag":                   s.Tag(t.Context(), "name", ocispec.Descriptor{Digest: d}),
+		"Remember":              s.Remember(t.Context(), "kind", d, nil),
+		"Remember what changed": s.Remember(t.Context(), "kept", d, []byte("another")),
 	} {
 		if !errors.Is(err, syscall.EROFS) || !strings.Contains(fault.HintOf(err), "TWICE_CACHE") {
 			t.Errorf("%s: %v; hint %q", name, err, fault.HintOf(err))

@@ -23,6 +23,12 @@ func (s *Store) Remember(ctx context.Context, kind string, key digest.Digest, va
 	if err == nil {
 		err = ctx.Err()
 	}
+	if old, ok := s.Recall(kind, key); ok && bytes.Equal(old, value) {
+		if fi, serr := os.Stat(name); serr == nil {
+			s.used(name, fi.ModTime())
+		}
+		return err // a store that can't be written has it as well
+	}
 	if err == nil {
 		err = s.writeError(os.MkdirAll(filepath.Dir(name), 0o755))
 	}

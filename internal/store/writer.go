@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -23,11 +24,22 @@ type Writer struct {
 	f   *os.File // nil once it has ended
 	h   hash.Hash
 	n   int64
+	// refused is why nothing can be written. The Writer hashes all the same: what the
+	// store has already needs no writing.
+	refused error
 }
 
-// Create starts a blob. Writes fail once ctx has ended.
+// Create starts a blob. Writes fail once ctx has ended. Where the store can't be
+// written Commit fails, unless the blob is there.
 func (s *Store) Create(ctx context.Context) (*Writer, error) {
 	f, err := s.temp()
+	if errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
+		null, nerr := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+		if nerr != nil {
+			return nil, err
+		}
+		return &Writer{s: s, ctx: ctx, f: null, h: sha256.New(), refused: err}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +104,7 @@ func (w *Writer) Reset() error {
 	if w.f == nil {
 		return fs.ErrClosed
 	}
-	if err := w.f.Truncate(0); err != nil {
+	if err := w.f.Truncate(0); err != nil && w.refused == nil {
 		return w.s.writeError(err)
 	}
 	if _, err := w.f.Seek(0, io.SeekStart); err != nil {
@@ -134,6 +146,9 @@ func (w *Writer) Abort() error {
 	}
 	f := w.f
 	w.f = nil
+	if w.refused != nil {
+		return f.Close()
+	}
 	if renameOpen {
 		defer f.Close()
 	} else {
@@ -162,6 +177,10 @@ func (w *Writer) Suspend() error {
 // publish syncs the file and renames it. The directory isn't synced: after a
 // crash the file is whole or absent, which is all that a store promises.
 func (w *Writer) publish(name string, mode fs.FileMode) error {
+	if w.refused != nil {
+		_ = w.Abort()
+		return w.refused
+	}
 	err := errors.Join(w.f.Chmod(mode), w.f.Sync())
 	if err == nil && !renameOpen {
 		err = w.f.Close()
@@ -203,6 +222,9 @@ func (s *Store) Put(ctx context.Context, r io.Reader, expect digest.Digest, size
 		return "", 0, err
 	}
 	defer w.Abort()
+	if w.refused != nil && expect != "" { // which isn't there
+		return "", 0, w.refused
+	}
 	src := r
 	if size >= 0 {
 		src = io.LimitReader(r, size)

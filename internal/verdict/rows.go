@@ -119,6 +119,7 @@ func (p *page) builds(v *Verdict) {
 		p.timed(strings.TrimRight(s.String(), " "), took(b.Seconds, b.Cached))
 	}
 	p.kept(v)
+	p.network(v)
 	p.engines(v)
 	if p.o.Verbose {
 		for _, a := range v.Varied {

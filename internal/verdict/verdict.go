@@ -194,6 +194,9 @@ type Build struct {
 	Differs []string `json:"differs,omitempty"`
 	// Dependencies are there where they were compiled in a step of their own.
 	Dependencies []Dependencies `json:"dependencies,omitempty"`
+	// NetworkTries is how often something in it tried to reach a network, by the
+	// counters of the kernel: no build has one.
+	NetworkTries int64 `json:"network_tries,omitempty"`
 	// Log are the last lines of a build that failed.
 	Log []string `json:"log,omitempty"`
 }

@@ -101,6 +101,8 @@ func TestText(t *testing.T) {
 	dirty.Subject.Dirty = true
 	dirty.Warnings = []Warning{{Kind: "dirty", Text: "the sources are not those of commit abababababab: src/main.rs"},
 		{Kind: "date", Artefact: "bin/rg", Text: `holds the build's date "2026-11-22" at 0x1c40: a build on another day will differ`}}
+	tried := reproducible()
+	tried.Builds[0].NetworkTries, tried.Builds[1].NetworkTries = 12, 14
 	failed := &Verdict{Word: NoVerdict, Schema: Schema, Reached: stored.Reached, Reason: "build B failed:\nexit status 101", Subject: stored.Subject, Twice: "v0.1.0"}
 	many := mismatch()
 	many.Artefacts = nil
@@ -123,6 +125,7 @@ func TestText(t *testing.T) {
 		{"quiet", reproducible(), TextOptions{Quiet: true}},
 		{"color", reproducible(), TextOptions{Color: true}},
 		{"stored", stored, TextOptions{}},
+		{"tried", tried, TextOptions{}},
 		{"dirty", dirty, TextOptions{}},
 		{"dirty-quiet", dirty, TextOptions{Quiet: true}},
 		{"mismatch", mismatch(), TextOptions{}},

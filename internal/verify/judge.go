@@ -297,7 +297,7 @@ func (s *side) verdict() verdict.Build {
 	return verdict.Build{
 		Side: s.Name, Path: x.Source, UID: x.UID, GID: x.UID, User: x.User, Home: x.Home, CargoHome: x.CargoHome,
 		TZ: x.TZ, Locale: x.Lang + " " + x.LCAll, Umask: x.Umask, Host: x.HostName, Jobs: x.Jobs,
-		Start: s.start.UTC(), Seconds: s.took.Seconds(), Dependencies: s.kept,
+		Start: s.start.UTC(), Seconds: s.took.Seconds(), Dependencies: s.kept, NetworkTries: s.network,
 	}
 }
 

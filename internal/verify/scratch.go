@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/craton-co/twice/internal/fault"
 )
 
 // newScratch makes a folder for one run, and removes those of runs that were
 // killed: each run holds a lock on its folder for as long as it lives.
 func newScratch(parent string) (dir string, done func(), err error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return "", nil, fmt.Errorf("making a scratch folder: %w", err)
+		return "", nil, scratchError(err)
 	}
 	old, err := filepath.Glob(filepath.Join(parent, "run-*"))
 	if err != nil {
@@ -23,7 +25,7 @@ func newScratch(parent string) (dir string, done func(), err error) {
 		}
 	}
 	if dir, err = os.MkdirTemp(parent, "run-"); err != nil {
-		return "", nil, fmt.Errorf("making a scratch folder: %w", err)
+		return "", nil, scratchError(err)
 	}
 	release, ok := tryLock(dir)
 	if !ok {
@@ -33,4 +35,8 @@ func newScratch(parent string) (dir string, done func(), err error) {
 		_ = os.RemoveAll(dir)
 		release()
 	}, nil
+}
+
+func scratchError(err error) error {
+	return fault.Hint(fmt.Errorf("making a scratch folder: %w", err), "set TWICE_CACHE to a directory that can be written")
 }

@@ -302,6 +302,7 @@ type side struct {
 	dir       string
 	keeps     bool // dependencies are compiled in steps of their own
 	kept      []verdict.Dependencies
+	network   int64 // how often it tried to reach one
 }
 
 // Verify builds twice and decides. With an error the verdict says NO VERDICT,
@@ -524,6 +525,11 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 		if kept != nil {
 			s.kept = append(s.kept, *kept)
 		}
+		tries, err := readNetwork(b.Out, kept)
+		if err != nil {
+			return err
+		}
+		s.network += tries
 		made, err := artefact.Collect(ctx, r.Tools, b)
 		if err != nil {
 			return err

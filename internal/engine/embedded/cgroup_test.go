@@ -57,6 +57,46 @@ func TestParseCgroups(t *testing.T) {
 	}
 }
 
+// What steps may use is no more than the groups of this process get, the one
+// above it as well.
+func TestMemoryAllowed(t *testing.T) {
+	const gib = 1 << 30
+	group := func(file string, limits map[string]string) string {
+		root := t.TempDir()
+		for dir, limit := range limits {
+			if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(root, dir, file), []byte(limit+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return filepath.Join(root, "a/b")
+	}
+	v1 := func(limits map[string]string) *hostCgroups {
+		return &hostCgroups{v1: map[string]string{"memory": group("memory.limit_in_bytes", limits)}}
+	}
+	v2 := func(limits map[string]string) *hostCgroups { return &hostCgroups{v2: group("memory.max", limits)} }
+	for name, c := range map[string]struct {
+		host *hostCgroups
+		want int64
+	}{
+		"no group":     {&hostCgroups{}, 8 * gib},
+		"no limit, v1": {v1(map[string]string{"": "9223372036854771712", "a": "9223372036854771712", "a/b": "9223372036854771712"}), 8 * gib},
+		"no limit, v2": {v2(map[string]string{"a": "max", "a/b": "max"}), 8 * gib},
+		"its own, v1":  {v1(map[string]string{"": "9223372036854771712", "a": "9223372036854771712", "a/b": "1073741824"}), gib},
+		"above, v1":    {v1(map[string]string{"": "9223372036854771712", "a": "1073741824", "a/b": "2147483648"}), gib},
+		"its own, v2":  {v2(map[string]string{"a": "max", "a/b": "1073741824"}), gib},
+		"above, v2":    {v2(map[string]string{"a": "1073741824", "a/b": "max"}), gib},
+		"more than is": {v2(map[string]string{"a": "17179869184", "a/b": "max"}), 8 * gib},
+		"nothing read": {v2(map[string]string{"a": "", "a/b": "much"}), 8 * gib},
+	} {
+		if got := c.host.memory(8 * gib); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
 // Groups are made where the controllers are passed on, as near as possible.
 func TestParentV2(t *testing.T) {
 	const full = "cpu memory pids\n"

@@ -146,3 +146,30 @@ func memoryTotal() int64 {
 	}
 	return 0
 }
+
+// memoryAllowed returns the memory that this process may use: that of the
+// machine, or what a group that it is in gets. A container that gets 4 GiB is not
+// to hear that its steps may use those of its host.
+func memoryAllowed() int64 {
+	n := memoryTotal()
+	if h, err := readCgroups(); err == nil {
+		return h.memory(n)
+	}
+	return n
+}
+
+// memory is the least of n and the limits of this process's groups.
+func (h *hostCgroups) memory(n int64) int64 {
+	for dir, file := range map[string]string{h.v1["memory"]: "memory.limit_in_bytes", h.v2: "memory.max"} {
+		for ; dir != ""; dir = filepath.Dir(dir) {
+			b, err := os.ReadFile(filepath.Join(dir, file))
+			if limit, perr := strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64); perr == nil && limit > 0 {
+				n = min(n, limit)
+			}
+			if err != nil && dir != h.v2 || dir == "/" { // v2's own root has no such file
+				break
+			}
+		}
+	}
+	return n
+}

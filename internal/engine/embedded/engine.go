@@ -99,7 +99,7 @@ func (e *embedded) explain(ctx context.Context, err error) error {
 		return diskError(e.state.dir, free, e.opt.MinFree)
 	}
 	if strings.Contains(err.Error(), limitMemory) {
-		return fault.Hintf(err, "steps may use %.1f GiB together: give them more, or build with fewer jobs", float64(e.opt.Memory)/(1<<30))
+		return fault.Hintf(err, "steps may use %.1f GiB together, seven eighths of what this machine or its control group has: give it more, or build with fewer --jobs", float64(e.opt.Memory)/(1<<30))
 	}
 	if strings.Contains(err.Error(), "no space left on device") {
 		return fault.Hint(err, "the disk is full: free some space, or set TWICE_CACHE to a directory on another disk")

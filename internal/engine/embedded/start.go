@@ -80,7 +80,7 @@ func (o Options) withDefaults() Options {
 		o.PIDs = defaultPIDs
 	}
 	if o.Memory == 0 {
-		o.Memory = memoryTotal() / 8 * 7
+		o.Memory = memoryAllowed() / 8 * 7
 	}
 	if o.MinFree == 0 {
 		o.MinFree = defaultMinFree

@@ -1,4 +1,4 @@
-# demo, side A. Written by twice; plan sha256:80d44962436c6e7ba2ee56fff04914d7f6d92f2320c40eb7d426939b800d2c41
+# demo, side A. Written by twice; plan sha256:99fe600ba90030ee7eaa0984b94148a5df8bddb38cdeae4f345aea36609ca391
 #   builder    sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
 #   git        sha256:cd0aa9856147b6c5b4ff2b7dfee5da20aa38253099ef1b4a64aced233c9afe29
 #   gitbuilder sha256:0b407281768f0e833afef47ed464b6571d01ca4d53c12ce5c51d1462f4ad6677
@@ -73,6 +73,11 @@ setpriv --reuid="$uid" --regid="$uid" --clear-groups --no-new-privs $prefix env 
     CXXFLAGS="$map" \
     DEMO='it'\''s' \
     cargo build --frozen --jobs "$jobs" --release --target x86_64-unknown-linux-gnu
+rm -rf /out/network
+cat /proc/net/snmp /proc/net/snmp6 2>/dev/null | awk '$1 == of { for (i in name) if (name[i] ~ /^(OutNoRoutes|NoPorts)$/) n += $i; of = ""; next }
+/:/ { of = $1; split($0, name) }
+/^(Ip6OutNoRoutes|Udp6NoPorts) / { n += $2 }
+END { printf "%.0f\n", n }' > /out/network
 umask 022
 t=target/x86_64-unknown-linux-gnu/release
 install -m 755 "$t/demo" /out/bin/
@@ -80,6 +85,8 @@ find "$t/deps" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +
 find /out -exec touch -h -d @0 {} +
 cd /
 rm -rf "$src" "$cargo_home"
+find /out -type f -printf '%s %b\n' | awk '{ size += $1; stored += $2 * 512 }
+END { if (size > 2^36 || size > 2^33 && size > 16 * stored) { printf "twice: the output is %.1f GiB, of which %.1f are stored\n", size / 2^30, stored / 2^30; exit 1 } }' >&2
 END
 
 FROM scratch AS out

@@ -1,4 +1,4 @@
-# demo, side A. Written by twice; plan sha256:9de9e80edf157b05b20c09c25ebaa8ecc02f73c86ae5dc0906fe2ecf7119bd26
+# demo, side A. Written by twice; plan sha256:c7d2c20b3937fb8a1f04d236898bd281f4e533e1ab53bd132b7cbac45415295a
 #   builder    sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d
 #   source     sha256:043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89
 #   vendor     sha256:4c94485e0c21ae6c41ce1dfe7b6bfaceea5ab68e40a2476f50208e526f506080
@@ -43,6 +43,11 @@ setpriv --reuid="$uid" --regid="$uid" --clear-groups --no-new-privs $prefix env 
     CXXFLAGS="$map" \
     DEMO='it'\''s' \
     cargo build --frozen --jobs "$jobs" --release --target x86_64-unknown-linux-gnu
+rm -rf /out/network
+cat /proc/net/snmp /proc/net/snmp6 2>/dev/null | awk '$1 == of { for (i in name) if (name[i] ~ /^(OutNoRoutes|NoPorts)$/) n += $i; of = ""; next }
+/:/ { of = $1; split($0, name) }
+/^(Ip6OutNoRoutes|Udp6NoPorts) / { n += $2 }
+END { printf "%.0f\n", n }' > /out/network
 umask 022
 t=target/x86_64-unknown-linux-gnu/release
 install -m 755 "$t/demo" /out/bin/
@@ -57,6 +62,8 @@ find "$t/deps" -name '*.rlib' -exec install -m 644 -t /out/rlib {} +
 find /out -exec touch -h -d @0 {} +
 cd /
 rm -rf "$src" "$cargo_home"
+find /out -type f -printf '%s %b\n' | awk '{ size += $1; stored += $2 * 512 }
+END { if (size > 2^36 || size > 2^33 && size > 16 * stored) { printf "twice: the output is %.1f GiB, of which %.1f are stored\n", size / 2^30, stored / 2^30; exit 1 } }' >&2
 END
 
 FROM scratch AS out
