@@ -14,6 +14,7 @@ import (
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/vouch"
 	"github.com/spf13/cobra"
 )
 
@@ -63,7 +64,7 @@ What moved is listed, and of Debian packages which CVEs their changelogs name.`,
 			return err
 		}
 		defer proj.Close()
-		l, err := proj.Relock(cmd.Context(), tools, update)
+		l, err := proj.Relock(cmd.Context(), tools, vouch.Locked, update)
 		if err != nil {
 			return err
 		}
