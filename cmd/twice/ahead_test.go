@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // deps are the packages that cmd/twice is compiled of.
@@ -21,6 +23,18 @@ func deps(t *testing.T, flags ...string) []string {
 		t.Fatal(err)
 	}
 	return strings.Fields(string(out))
+}
+
+// cmdBuildAhead makes the program that fetches ahead, as "ahead".
+func cmdBuildAhead(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: build-ahead")
+	}
+	build := exec.Command("go", "build", "-tags", "ahead", "-o", ts.MkAbs("ahead"), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("%v\n%s", err, out)
+	}
 }
 
 // What the program that fetches ahead is compiled of is less than half of the
