@@ -11,6 +11,7 @@ import (
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/normalize"
 	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/vouch"
 )
 
 // twice.lock, written or brought up to date: every input by hash
@@ -55,7 +56,7 @@ func (m *Twice) relock(ctx context.Context, update []string) (text string, err e
 		return "", err
 	}
 	defer func() { err = errors.Join(err, back()) }()
-	l, err := p.Relock(ctx, r.tools, update)
+	l, err := p.Relock(ctx, r.tools, vouch.Locked, update)
 	if err != nil {
 		return "", err
 	}

@@ -1,3 +1,5 @@
+//go:build !ahead
+
 package main
 
 import (

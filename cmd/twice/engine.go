@@ -1,3 +1,5 @@
+//go:build !ahead
+
 package main
 
 import (
@@ -12,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/craton-co/twice/images"
-	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/engine/embedded"
 	"github.com/craton-co/twice/internal/fault"
@@ -22,34 +22,45 @@ import (
 	"github.com/craton-co/twice/internal/verdict"
 	"github.com/craton-co/twice/internal/verify"
 	"github.com/moby/buildkit/client"
-	"github.com/spf13/cobra"
 )
 
-// engineFlags choose the engine, or several.
-type engineFlags struct {
-	addrs   []string
-	tls     engine.TLS
-	memory  int64
-	timeout time.Duration
-	image   string
-}
-
-func (e *engineFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	var def []string
-	if h := os.Getenv("BUILDKIT_HOST"); h != "" {
-		def = []string{h}
+// asEngine runs the engine, if that is what this process is, and says how it ended.
+func asEngine() (status int, is bool) {
+	if !embedded.IsChild() {
+		return 0, false
 	}
-	f.StringArrayVar(&e.addrs, "engine", def, "embedded, rootless, docker, podman, or the address of a BuildKit that runs already, such as unix:///run/buildkit/buildkitd.sock; repeated: one for each side (default $BUILDKIT_HOST, else the first that can run)")
-	f.StringVar(&e.image, "engine-image", defaultImage, "image of the BuildKit that docker and podman run, by digest")
-	f.StringVar(&e.tls.CA, "engine-ca", "", "certificate authority of tcp:// engines, a PEM file; for one alone: tcp://HOST:PORT?ca=FILE&cert=FILE&key=FILE")
-	f.StringVar(&e.tls.Cert, "engine-cert", "", "client certificate for tcp:// engines, a PEM file")
-	f.StringVar(&e.tls.Key, "engine-key", "", "key of the client certificate, a PEM file")
-	f.DurationVar(&e.timeout, "engine-timeout", 0, "of several engines, count one as lost that takes longer for a build, such as 30m; default: never")
+	return embedded.ServeMain(), true
 }
 
-// names is what the engines were asked for as, for a key.
-func (e *engineFlags) names() string { return strings.Join(e.addrs, " ") }
+// withRunner runs f with everything set up, and takes it down again.
+func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, sides []string, f func(*verify.Runner) (T, error)) (T, error) {
+	r, p, err := g.newRunner(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	var b *builder
+	r.Engine = func(ctx context.Context) (verify.Builder, error) {
+		if b != nil {
+			return b, nil
+		}
+		var err error
+		if b, err = eng.start(ctx, r.Tools, p); err != nil {
+			return nil, err
+		}
+		b.sides(ctx, sides...)
+		return b, nil
+	}
+	result, err := f(r)
+	if b != nil {
+		if cerr := b.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("stopping the engine: %w", cerr)
+		}
+	}
+	p.pause(false)
+	keepInputs(ctx, r.Tools, p)
+	return result, err
+}
 
 // start connects to the chosen engine or starts the embedded one.
 func (e *engineFlags) start(ctx context.Context, tools resolve.Tools, p *progress) (*builder, error) {
@@ -119,20 +130,10 @@ func (e *engineFlags) open(ctx context.Context, addr string, tools resolve.Tools
 		return nil, fault.Hint(errors.New("engine embedded: it needs root, because it mounts file systems and makes namespaces"),
 			"run it with sudo, or use another one: --engine rootless, docker, podman, or an address")
 	case addr != embeddedName && addr != rootlessName:
-		return engine.Dial(ctx, addr, e.tls)
+		return engine.Dial(ctx, addr, engine.TLS{CA: e.tls.CA, Cert: e.tls.Cert, Key: e.tls.Key})
 	}
-	def, err := images.Load(resolve.EngineImage)
+	root, err := engineRoot(ctx, tools)
 	if err != nil {
-		return nil, err
-	}
-	if err := tools.Fetcher.Fetch(ctx, compose.Items(def, tools.Resolver)); err != nil {
-		return nil, err
-	}
-	root, err := cacheDir("engine-root")
-	if err != nil {
-		return nil, err
-	}
-	if err := compose.EngineRoot(ctx, tools.Store, def, root); err != nil {
 		return nil, err
 	}
 	rootless := addr == rootlessName
@@ -175,7 +176,7 @@ func (b *builder) Info() engine.Info { return b.pool.Members()[0].Engine.Info() 
 
 // lost says that an engine is lost, where that doesn't disturb the display.
 func (b *builder) lost(m, next *engine.Member, err error) {
-	if b.progress.mode == engine.Terminal || next == nil {
+	if b.progress.mode == modeTerminal || next == nil {
 		return
 	}
 	b.progress.message("%s; %s takes its place", oneLine(err.Error()), next.Name)
@@ -249,7 +250,7 @@ func (b *builder) sides(ctx context.Context, names ...string) {
 	b.progress.pause(true)
 	go func() {
 		defer close(b.shown)
-		_ = engine.Display(ctx, b.progress.w, b.progress.mode, streams...)
+		_ = engine.Display(ctx, b.progress.w, engine.Mode(b.progress.mode), streams...)
 	}()
 }
 
@@ -318,7 +319,7 @@ func (b *builder) explain(err error, p *plan.Plan) error {
 	if large := plan.TooLarge(step.Tail(1)); large != "" {
 		return fault.Hint(errors.New(large), "nobody hands over so much: look for what a build script writes to /out, or to a binary")
 	}
-	if b.progress.mode == engine.Quiet || b.over {
+	if b.progress.mode == modeQuiet || b.over {
 		err = &outputError{err, step.Tail(20)}
 	}
 	if !p.AsksGit && slices.ContainsFunc(step.Tail(20), wantsGit.MatchString) {
@@ -329,14 +330,6 @@ func (b *builder) explain(err error, p *plan.Plan) error {
 	}
 	return fault.Hint(err, "the step's last lines are above; `twice plan` shows what ran")
 }
-
-// outputError is an error with the output that explains it.
-type outputError struct {
-	error
-	lines []string
-}
-
-func (e *outputError) Unwrap() error { return e.error }
 
 // Fixed implements verify.Builder: BuildKit can vary every axis.
 func (b *builder) Fixed() []plan.Unvaried {

@@ -1,3 +1,5 @@
+//go:build !ahead
+
 package main
 
 import (
@@ -9,19 +11,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/engine/embedded"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/resolve"
-)
-
-// The engines that --engine knows by a name. What is none of these is an address.
-const (
-	embeddedName = "embedded" // the one that the program has inside, as root
-	rootlessName = "rootless" // the same without root, in a user namespace
-	dockerName   = "docker"   // a BuildKit in a container
-	podmanName   = "podman"
 )
 
 // candidates are the engines that are tried where none is named, in this order,
@@ -86,6 +79,3 @@ func (e *engineFlags) container(ctx context.Context, program string) (engine.Eng
 
 // isContainer tells whether a name is that of a program that runs containers.
 func isContainer(name string) bool { return slices.Contains([]string{dockerName, podmanName}, name) }
-
-// defaultImage is what Docker and Podman run.
-const defaultImage = address.BuildKitImage

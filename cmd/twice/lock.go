@@ -1,19 +1,19 @@
+//go:build !ahead
+
 package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/craton-co/twice/internal/fault"
-	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/vouch"
 	"github.com/spf13/cobra"
 )
 
@@ -63,7 +63,7 @@ What moved is listed, and of Debian packages which CVEs their changelogs name.`,
 			return err
 		}
 		defer proj.Close()
-		l, err := proj.Relock(cmd.Context(), tools, update)
+		l, err := proj.Relock(cmd.Context(), tools, vouch.Locked, update)
 		if err != nil {
 			return err
 		}
@@ -108,55 +108,4 @@ func writeLock(cmd *cobra.Command, name string, l *lock.Lock) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "  %s at %.12s, vouched for by %s\n", x.URL, x.Commit, lock.Unsigned)
 	}
 	return nil
-}
-
-// replaceFile writes a file in one step.
-func replaceFile(name string, data []byte) error {
-	return writeWhole(name, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-}
-
-func newFetch(g *global) *cobra.Command {
-	var src sourceFlags
-	cmd := &cobra.Command{
-		Use:   "fetch [SOURCE]",
-		Short: "bring every input into the store",
-		Long: `Fetch brings what a build needs into the store, each file checked against its
-hash while it arrives. Afterwards verify --offline needs no network.`,
-		Example: "  twice fetch crate:ripgrep@15.1.0",
-		Args:    cobra.MaximumNArgs(1),
-	}
-	src.add(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := g.newProgress()
-		if err != nil {
-			return err
-		}
-		tools, err := g.tools(cmd.Context(), p)
-		if err != nil {
-			return err
-		}
-		p.Start("fetch")
-		defer p.pause(false)
-		defer keepInputs(cmd.Context(), tools, p)
-		return fetchAll(cmd.Context(), cmd, tools, spec(args), src.options(g))
-	}
-	return cmd
-}
-
-func fetchAll(ctx context.Context, cmd *cobra.Command, tools resolve.Tools, spec string, opt resolve.Options) error {
-	proj, err := openFetched(ctx, tools, spec, opt)
-	if err != nil {
-		return err
-	}
-	defer proj.Close()
-	// Composing proves that nothing is missing, and fetches a toolchain that
-	// is not installed here.
-	if _, err := inputs.Compose(ctx, tools, proj); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "fetched  %s\n", proj.Summary())
-	return err
 }

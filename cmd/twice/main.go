@@ -20,13 +20,12 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/craton-co/twice/internal/engine/embedded"
 	"github.com/craton-co/twice/internal/fault"
 )
 
 func main() {
-	if embedded.IsChild() {
-		os.Exit(embedded.ServeMain())
+	if status, is := asEngine(); is {
+		os.Exit(status)
 	}
 	os.Exit(run(os.Args[1:]))
 }
@@ -67,6 +66,14 @@ func run(args []string) int {
 	printError(err)
 	return 2
 }
+
+// outputError is an error with the output that explains it.
+type outputError struct {
+	error
+	lines []string
+}
+
+func (e *outputError) Unwrap() error { return e.error }
 
 func printError(err error) {
 	var step *outputError

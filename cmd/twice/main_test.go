@@ -132,6 +132,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"build-ahead":    cmdBuildAhead,
 			"build-context":  cmdBuildContext,
 			"commit":         cmdCommit,
 			"cuda-driver":    cmdCUDADriver,

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/craton-co/twice/internal/engine"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/store"
@@ -26,28 +25,38 @@ type progress struct {
 	started time.Time
 	shown   time.Time
 	paused  bool // the builds have the screen
-	mode    engine.Mode
+	mode    displayMode
 }
+
+// displayMode is how builds are shown: an engine.Mode.
+type displayMode string
+
+const (
+	modeTerminal displayMode = "terminal"
+	modePlain    displayMode = "plain"
+	modeLines    displayMode = "lines"
+	modeQuiet    displayMode = "quiet"
+)
 
 func (g *global) newProgress() (*progress, error) {
 	p := &progress{w: os.Stderr, tty: term.IsTerminal(int(os.Stderr.Fd())), quiet: g.quiet}
 	switch g.progress {
 	case "auto":
-		p.mode = engine.Lines
+		p.mode = modeLines
 		if p.tty {
-			p.mode = engine.Terminal
+			p.mode = modeTerminal
 		}
 		if g.quiet {
-			p.mode = engine.Quiet
+			p.mode = modeQuiet
 		}
 	case "tty":
-		p.mode = engine.Terminal
+		p.mode = modeTerminal
 	case "plain":
-		p.mode = engine.Plain
+		p.mode = modePlain
 	case "lines":
-		p.mode = engine.Lines
+		p.mode = modeLines
 	case "none":
-		p.mode, p.quiet = engine.Quiet, true
+		p.mode, p.quiet = modeQuiet, true
 	default:
 		return nil, fault.Hint(fmt.Errorf("no progress display is called %q", g.progress), "auto, tty, plain, lines or none")
 	}

@@ -47,32 +47,7 @@ when there is no verdict or the command failed; twice verify --help has more.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.Hintf(err, "`%s --help` lists the flags", cmd.CommandPath())
 	})
-	root.AddCommand(
-		newVerify(&g),
-		newReport(&g),
-		newBuild(&g),
-		newPublish(&g),
-		newDiff(&g),
-		newInit(),
-		newLock(&g),
-		newFetch(&g),
-		newBundle(&g),
-		newPlan(&g),
-		newRecipe(&g),
-		newImage(&g),
-		newNormalize(&g),
-		newSBOM(&g),
-		newCheck(&g),
-		newConfig(),
-		newStore(&g),
-		newDoctor(&g),
-		newMan(),
-		newConsensus(&g),
-		newSign(&g),
-		newAudit(&g),
-	)
-	root.AddCommand(newBisect(&g))
-	root.AddCommand(newRebuild(&g), newProvenance(&g))
+	root.AddCommand(commands(&g)...)
 	return root
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -141,4 +142,12 @@ func cacheDir(name string) (string, error) {
 		return "", err
 	}
 	return filepath.Join(dir, name), nil
+}
+
+// replaceFile writes a file in one step.
+func replaceFile(name string, data []byte) error {
+	return writeWhole(name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }

@@ -263,42 +263,21 @@ func spec(args []string) string {
 	return args[0]
 }
 
-// withRunner runs f with everything set up, and takes it down again.
-func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, sides []string, f func(*verify.Runner) (T, error)) (T, error) {
-	var none T
+// newRunner has everything that a run needs but an engine.
+func (g *global) newRunner(ctx context.Context) (*verify.Runner, *progress, error) {
 	p, err := g.newProgress()
 	if err != nil {
-		return none, err
+		return nil, nil, err
 	}
 	tools, err := g.tools(ctx, p)
 	if err != nil {
-		return none, err
+		return nil, nil, err
 	}
 	scratch, err := cacheDir("scratch")
 	if err != nil {
-		return none, err
+		return nil, nil, err
 	}
-	var b *builder
-	r := &verify.Runner{Tools: tools, Progress: p, Scratch: scratch, Ready: sayDisk(p), Release: evidence.Release, Engine: func(ctx context.Context) (verify.Builder, error) {
-		if b != nil {
-			return b, nil
-		}
-		var err error
-		if b, err = eng.start(ctx, tools, p); err != nil {
-			return nil, err
-		}
-		b.sides(ctx, sides...)
-		return b, nil
-	}}
-	result, err := f(r)
-	if b != nil {
-		if cerr := b.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("stopping the engine: %w", cerr)
-		}
-	}
-	p.pause(false)
-	keepInputs(ctx, tools, p)
-	return result, err
+	return &verify.Runner{Tools: tools, Progress: p, Scratch: scratch, Ready: sayDisk(p), Release: evidence.Release}, p, nil
 }
 
 func printVerdict(w io.Writer, g *global, v *verdict.Verdict) error {

@@ -10,23 +10,28 @@ import (
 	"strings"
 
 	"github.com/craton-co/twice/images"
+	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/config"
 	"github.com/craton-co/twice/internal/debian"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/rust"
-	"github.com/craton-co/twice/internal/vouch"
 )
 
 // Pins are the words that `twice lock --update` takes.
 var Pins = []string{"toolchain", "builder", "base", "cuda", "engine", "git", "all"}
 
+// Vouch says for a lock who signed for a base image, or that nobody did: see
+// vouch.Locked. What checks signatures is a third of all that Twice is compiled
+// of, and only making a lock needs it.
+type Vouch func(ctx context.Context, r *address.Resolver, image string) (string, error)
+
 // Relock makes the lock that answers the project's settings. Of the project's
 // present lock every pin stays that still answers them, except those named in
 // update: they are moved to what upstream has now. A present lock that is
 // damaged counts as none when all is to be updated or nothing in particular.
-func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lock.Lock, error) {
+func (p *Project) Relock(ctx context.Context, tools Tools, vouch Vouch, update []string) (*lock.Lock, error) {
 	for _, u := range update {
 		if !slices.Contains(Pins, u) {
 			return nil, fault.Hintf(fmt.Errorf("there is no pin called %q", u), "there are: %s", strings.Join(Pins, ", "))
@@ -73,7 +78,7 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 		if ref == p.Config.Builder.Image {
 			pin = "builder"
 		}
-		b, err := p.relockBase(ctx, tools, old, ref, moves(pin))
+		b, err := p.relockBase(ctx, tools, vouch, old, ref, moves(pin))
 		if err != nil {
 			return nil, err
 		}
@@ -93,18 +98,13 @@ func (p *Project) Relock(ctx context.Context, tools Tools, update []string) (*lo
 }
 
 // relockBase finds out who signed for a base image by digest.
-func (p *Project) relockBase(ctx context.Context, tools Tools, old *lock.Lock, ref string, move bool) (lock.Base, error) {
+func (p *Project) relockBase(ctx context.Context, tools Tools, vouch Vouch, old *lock.Lock, ref string, move bool) (lock.Base, error) {
 	b := base(ref)
 	if i := slices.IndexFunc(old.Bases, sameBase(b)); i >= 0 && !move {
 		return old.Bases[i], nil
 	}
-	signer, err := vouch.Image(ctx, tools.Resolver, config.ParseInput(ref).Base, vouch.Options{TrustedRoot: vouch.SigstoreRoot})
-	switch {
-	case err == nil:
-		b.Vouched = signer.String()
-	case errors.Is(err, vouch.ErrUnsigned), errors.Is(err, vouch.ErrUnchecked):
-		b.Vouched = lock.Unsigned + " (" + err.Error() + ")"
-	default:
+	var err error
+	if b.Vouched, err = vouch(ctx, tools.Resolver, config.ParseInput(ref).Base); err != nil {
 		return b, fmt.Errorf("%s: %w", p.WhereBase(ref), err)
 	}
 	return b, nil

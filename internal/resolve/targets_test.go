@@ -45,7 +45,7 @@ func TestDebianToolchain(t *testing.T) {
 		t.Errorf("builder %s", p.Config.Builder.Image)
 	}
 	// No server is asked: the packages are the pin.
-	l, err := p.Relock(ctx, (*dist)(nil).tools(t), nil)
+	l, err := p.Relock(ctx, (*dist)(nil).tools(t), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

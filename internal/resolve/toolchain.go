@@ -12,7 +12,7 @@ import (
 	"github.com/craton-co/twice/internal/layer"
 	"github.com/craton-co/twice/internal/lock"
 	"github.com/craton-co/twice/internal/rust"
-	"github.com/craton-co/twice/internal/vouch"
+	"github.com/craton-co/twice/internal/rustkey"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -76,7 +76,7 @@ func vouchToolchain(ctx context.Context, tools Tools, pin rust.Pin, components, 
 	if err != nil {
 		return lock.Unsigned + " (the signed manifest can't be had)", ctx.Err()
 	}
-	signer, err := vouch.RustManifest(data, asc)
+	signer, err := rustkey.Manifest(data, asc)
 	if err != nil {
 		return "", err
 	}

@@ -292,7 +292,7 @@ func TestLockedOnly(t *testing.T) {
 	if _, _, err := p.builtin(context.Background(), d.tools(t)); !strings.HasPrefix(fault.HintOf(err), "run `twice lock`, or `dagger call lock`") {
 		t.Errorf("%v; hint %q", err, fault.HintOf(err))
 	}
-	l, err := p.Relock(context.Background(), d.tools(t), nil)
+	l, err := p.Relock(context.Background(), d.tools(t), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestWhatIsAskedForHasALine(t *testing.T) {
 			if !p.IsDebian() {
 				return nil
 			}
-			l, err := p.Relock(context.Background(), (*dist)(nil).tools(t), nil)
+			l, err := p.Relock(context.Background(), (*dist)(nil).tools(t), nil, nil)
 			if err == nil {
 				p.Lock = l
 				_, err = p.BuilderPackages()

@@ -1,11 +1,4 @@
-// Package vouch finds out who signed for an input, when a lock is made.
-//
-// # Rust
-//
-// The manifest of a release has a detached OpenPGP signature beside it, in a
-// file of the same name with ".asc" after it, by Rust's release key.
-//
-// # Images
+// Package vouch finds out who signed for a base image, when a lock is made.
 //
 // What is signed is the digest that a base image is named by. A signature is
 // looked for in the image's repository, in these forms:
@@ -90,9 +83,6 @@ type Options struct {
 //
 //go:embed keys/sigstore-trusted-root.json
 var SigstoreRoot []byte
-
-//go:embed keys/rust-release.gpg
-var rustKey []byte
 
 func publisher(name string) []Identity {
 	for prefix, id := range Publishers {

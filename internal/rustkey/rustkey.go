@@ -1,7 +1,11 @@
-package vouch
+// Package rustkey verifies what Rust's release key signs. The manifest of a
+// release has a detached OpenPGP signature beside it, in a file of the same
+// name with ".asc" after it.
+package rustkey
 
 import (
 	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
 
@@ -12,15 +16,18 @@ import (
 	"github.com/craton-co/twice/internal/fault"
 )
 
+//go:embed rust-release.gpg
+var rustKey []byte
+
 // rustFingerprint is that of the primary key; a subkey signs.
 const rustFingerprint = "108F66205EAEB0AAA8DD5E1C85AB96E6FA1BE5FE"
 
 // maxSignature bounds a detached signature: Rust's have 800 bytes.
 const maxSignature = 64 << 10
 
-// RustManifest verifies the signature of a release manifest, byte for byte as
+// Manifest verifies the signature of a release manifest, byte for byte as
 // the distribution server has it: the copy that rustup keeps is another text.
-func RustManifest(manifest, asc []byte) (signer string, err error) {
+func Manifest(manifest, asc []byte) (signer string, err error) {
 	fingerprint, err := detached(manifest, asc, rustKey)
 	if err == nil && fingerprint != rustFingerprint {
 		err = fmt.Errorf("key %s is not Rust's release key", fingerprint)

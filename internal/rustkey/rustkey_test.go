@@ -1,4 +1,4 @@
-package vouch
+package rustkey
 
 import (
 	"bytes"
@@ -93,16 +93,16 @@ func TestDetached(t *testing.T) {
 		}
 	}
 	// Nobody but Rust's key vouches for a manifest.
-	_, err = RustManifest([]byte(text), asc)
+	_, err = Manifest([]byte(text), asc)
 	if err == nil || fault.HintOf(err) == "" {
 		t.Errorf("%v", err)
 	}
 }
 
-func FuzzRustManifest(f *testing.F) {
+func FuzzManifest(f *testing.F) {
 	mutate.Add(f, []byte("text"), []byte("-----BEGIN PGP SIGNATURE-----\n\nwsBz\n=AAAA\n-----END PGP SIGNATURE-----\n"))
 	f.Fuzz(func(t *testing.T, manifest, asc []byte) {
-		if who, err := RustManifest(manifest, asc); err == nil {
+		if who, err := Manifest(manifest, asc); err == nil {
 			t.Errorf("verified: %s", who)
 		}
 	})
