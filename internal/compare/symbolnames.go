@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"debug/elf"
 	"fmt"
 	"strings"
 )
@@ -13,6 +14,9 @@ const maxNames = 300_000
 // symbolNames says which symbols only one side has, and where their order in
 // memory first goes apart.
 func (c *run) symbolNames(path string, a, b *object) (*Finding, error) {
+	if same, err := c.sameSymbols(a, b); err != nil || same {
+		return nil, err
+	}
 	a.load()
 	b.load()
 	if len(a.symbols) == 0 || len(b.symbols) == 0 || len(a.symbols) > maxNames || len(b.symbols) > maxNames {
@@ -36,6 +40,32 @@ func (c *run) symbolNames(path string, a, b *object) (*Finding, error) {
 	f.Note = text(f.Fields)
 	f.Ranges = note(f.Name, path+":"+symbolTable, Symbols, f.SizeA, f.SizeB, f.Note).Ranges
 	return f, c.ctx.Err()
+}
+
+// sameSymbols says whether both have the same tables, byte for byte: then nothing of them
+// need be read.
+func (c *run) sameSymbols(a, b *object) (bool, error) {
+	ta, tb := a.symbolTables(), b.symbolTables()
+	if len(ta) != len(tb) {
+		return false, nil
+	}
+	for i := range ta {
+		if same, err := c.equal(ta[i].blob, tb[i].blob); err != nil || !same || ta[i].index != tb[i].index {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// symbolTables are the sections that symbols come from.
+func (o *object) symbolTables() (out []region) {
+	for _, r := range o.sections {
+		switch o.file.Sections[r.index].Type {
+		case elf.SHT_SYMTAB, elf.SHT_DYNSYM, elf.SHT_STRTAB:
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // apart divides a's names by whether b has them. Unnamed and local compiler labels are
