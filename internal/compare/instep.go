@@ -39,6 +39,9 @@ func (c *run) inStep(f *Finding, path string, a, b blob, depth int) error {
 		if err := c.spend(len(part.A) + len(part.B)); err != nil {
 			return err
 		}
+		if s.a.opened > c.lim.Entries || s.a.names > maxNameBytes {
+			return errNotInStep
+		}
 		if part.Same {
 			err = s.same(part.A)
 		} else {

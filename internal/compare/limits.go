@@ -46,11 +46,12 @@ func (l Limits) of(size int64) Limits {
 }
 
 const (
-	maxText     = 8 << 20  // a longer text or JSON document is compared as bytes
-	maxManifest = 4 << 20  // OCI's own recommendation for a manifest
-	maxSymtab   = 24 << 20 // a longer symbol table is not searched: a million symbols
-	maxStrtab   = 64 << 20 // likewise, for the names
-	maxInMemory = 4 << 20  // spooled parts above this go to a file
-	maxLZ4      = 64 << 20 // an LZ4 block and its content are held in memory
-	maxDebug    = 96 << 20 // debug information above this is compared by section only
+	maxText      = 8 << 20   // a longer text or JSON document is compared as bytes
+	maxManifest  = 4 << 20   // OCI's own recommendation for a manifest
+	maxSymtab    = 24 << 20  // a longer symbol table is not searched: a million symbols
+	maxStrtab    = 64 << 20  // likewise, for the names
+	maxNameBytes = 256 << 20 // names of one archive's entries
+	maxInMemory  = 4 << 20   // spooled parts above this go to a file
+	maxLZ4       = 64 << 20  // an LZ4 block and its content are held in memory
+	maxDebug     = 96 << 20  // debug information above this is compared by section only
 )

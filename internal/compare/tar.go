@@ -243,7 +243,7 @@ func (c *run) index(s source) ([]entry, error) {
 	names := 0
 	err := c.each(s, func(i int, h *tar.Header, r io.Reader, off int64) error {
 		e := entry{key: key{h.Name, seen[h.Name]}, ordinal: i, meta: metaOf(h), off: off}
-		if names += len(h.Name) + len(h.Linkname); names > 256<<20 {
+		if names += len(h.Name) + len(h.Linkname); names > maxNameBytes {
 			return errors.New("too many long names")
 		}
 		seen[h.Name]++

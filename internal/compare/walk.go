@@ -29,6 +29,7 @@ type walker struct {
 	open   *item // whose content comes; nil: a header comes
 	left   int64 // bytes of its content that are to come
 	opened int   // entries so far
+	names  int   // bytes of their names
 	keep   func(size int64) *kept
 }
 
@@ -130,6 +131,7 @@ func (w *walker) header() error {
 	}
 	w.raw, w.need = w.raw[:0], tarBlock
 	w.opened++
+	w.names += len(h.Name) + len(h.Linkname)
 	w.open = &item{name: h.Name, meta: metaOf(h), size: contentSize(h)}
 	w.left = w.open.size
 	w.open.content = w.keep(w.open.size)

@@ -33,6 +33,8 @@ const (
 	// A block's header with its codes takes less: 17 bits, 19 lengths of 3 bits, and 320
 	// lengths of at most 14 bits.
 	maxHeader = 1 << 10
+	// Blocks may be empty, and as many as one likes. The last ones will do.
+	maxMarks = 1 << 10
 )
 
 var (
@@ -165,6 +167,9 @@ func (d *decoder) step(limit, to int64) ([]byte, error) {
 		case atHeader:
 			if before/8+maxHeader > limit {
 				return d.out[d.start:d.end], nil
+			}
+			if len(d.marks) == maxMarks {
+				d.marks = d.marks[:0]
 			}
 			d.marks = append(d.marks, mark{d.at(), before})
 			err = d.header()
