@@ -48,7 +48,7 @@ func firstCheckout(b *bench) []line {
 	var whole, compile, apart []float64
 	for range b.n {
 		whole = append(whole, b.timed(script("verify", "--quiet", "--progress", "none", spec)))
-		compile = append(compile, b.timed(script("version")))
+		compile = append(compile, b.timed(script("--version")))
 		cache := b.path("first-cache")
 		check(os.RemoveAll(cache))
 		apart = append(apart, compile[len(compile)-1]+b.timed(b.withCache(cache, "verify", "--quiet", "--progress", "none", spec)))

@@ -19,7 +19,7 @@ build --release after the same change, with the target directory of before.`, on
 and built twice. Against cargo install of the same with an empty CARGO_HOME, which builds it once. The program is compiled before, as a released one is, and rustup has the toolchain for both.`, firstRun},
 	{"first-checkout", `scripts/twice verify crate:ripgrep@15.1.0 in a checkout of which nothing is compiled, its modules being
 downloaded, with an empty cache: it fetches while Go compiles it. Against compiling it, and then the same verify with another
-empty cache. "Alone" is what compiling takes, by scripts/twice version.`, firstCheckout},
+empty cache. "Alone" is what compiling takes, by scripts/twice --version.`, firstCheckout},
 	{"fetch-400", `twice fetch of cargo-deny 0.18.3 (a lock of 381 crates), whose builder is in the cache and none of its
 crates: the whole command, which composes them into a layer, too. Against cargo fetch --locked with an
 empty CARGO_HOME, which unpacks them. At least three pairs, for the network.`, fetchMany},

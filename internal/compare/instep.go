@@ -196,7 +196,8 @@ func (s *stepper) different(a, b []byte) error {
 	return nil
 }
 
-// part gives B a state of its own: a copy of what A's is.
+// part gives B a state of its own: a copy of what A's is. What they share of an open
+// entry's content stays with A.
 func (s *stepper) part() error {
 	w := *s.a.walker
 	w.raw = bytes.Clone(w.raw)
@@ -205,10 +206,7 @@ func (s *stepper) part() error {
 		if m.content == nil && m.size > 0 {
 			return errNotInStep
 		}
-		var err error
-		if m.content, err = m.content.copy(); err != nil {
-			return err
-		}
+		m.content = m.content.fork()
 		w.open = &m
 	}
 	s.b = stepSide{walker: &w}

@@ -12,10 +12,13 @@ type kept struct {
 	buf bytes.Buffer
 	f   *os.File
 	n   int64
+
+	base   *kept // what the first shared bytes are read from
+	shared int64
 }
 
 func (k *kept) write(p []byte) error {
-	if k.f == nil && k.n+int64(len(p)) > maxInMemory {
+	if k.f == nil && k.n-k.shared+int64(len(p)) > maxInMemory {
 		f, err := os.CreateTemp("", "twice-compare-")
 		if err != nil {
 			return err
@@ -45,20 +48,45 @@ func (k *kept) blob() blob {
 	if k == nil {
 		return blob{r: bytes.NewReader(nil)}
 	}
+	var own io.ReaderAt = bytes.NewReader(k.buf.Bytes())
 	if k.f != nil {
-		return blob{k.f, k.n}
+		own = k.f
 	}
-	return blob{bytes.NewReader(k.buf.Bytes()), k.n}
+	if k.base != nil {
+		own = joined{k.base.blob().r, own, k.shared}
+	}
+	return blob{own, k.n}
 }
 
-// copy is the same content, that goes on by itself.
-func (k *kept) copy() (*kept, error) {
-	if k == nil {
-		return nil, nil
+// joined is the first bytes of one content and another one after them.
+type joined struct {
+	first, then io.ReaderAt
+	at          int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (j joined) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < j.at {
+		m := min(int64(len(p)), j.at-off)
+		n, err = j.first.ReadAt(p[:m], off)
+		if int64(n) < m || n == len(p) {
+			if n == len(p) {
+				err = nil
+			}
+			return n, err
+		}
 	}
-	c := &kept{}
-	_, err := io.Copy(c, k.blob().reader())
-	return c, err
+	m, err := j.then.ReadAt(p[n:], off+int64(n)-j.at)
+	return n + m, err
+}
+
+// fork is the same content, that goes on by itself. It is valid as long as k, which may
+// go on too.
+func (k *kept) fork() *kept {
+	if k == nil {
+		return nil
+	}
+	return &kept{base: k, shared: k.n, n: k.n}
 }
 
 func (k *kept) close() {
