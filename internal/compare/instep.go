@@ -3,7 +3,6 @@ package compare
 import (
 	"bytes"
 	"io"
-	"slices"
 
 	"github.com/craton-co/twice/internal/inflate"
 )
@@ -71,8 +70,9 @@ type stepper struct {
 	seen  map[string]int // names so far
 
 	a, b  stepSide
-	apart bool // b has a state of its own
-	asked bool // whether it is A's since something was different: no
+	apart bool  // b has a state of its own
+	asked bool  // whether it is A's since something was different: no
+	ahead int64 // bytes of entries that one side has and the other has yet to
 
 	// Whether the uncompressed bytes ever differed, and what only one of them
 	// has yet of those that come.
@@ -230,23 +230,24 @@ func (s *stepper) content(a, b []byte) {
 func (s *stepper) completed(x, y *item) error {
 	if x != nil {
 		s.a.done = append(s.a.done, x)
+		s.ahead += x.size + tarBlock
 	}
 	if y != nil {
 		s.b.done = append(s.b.done, y)
+		s.ahead += y.size + tarBlock
 	}
 	for len(s.a.done) > 0 && len(s.b.done) > 0 {
 		if err := s.compare(s.a.done[0], s.b.done[0]); err != nil {
 			return err
 		}
-		s.a.done[0].close()
-		s.b.done[0].close()
-		s.a.done, s.b.done = s.a.done[1:], s.b.done[1:]
+		for _, side := range []*stepSide{&s.a, &s.b} {
+			m := side.done[0]
+			m.close()
+			s.ahead -= m.size + tarBlock
+			side.done = side.done[1:]
+		}
 	}
-	ahead := int64(0)
-	for _, m := range slices.Concat(s.a.done, s.b.done) {
-		ahead += m.size + tarBlock
-	}
-	if ahead > maxAhead {
+	if s.ahead > maxAhead {
 		return errNotInStep
 	}
 	return nil

@@ -17,32 +17,28 @@ type kept struct {
 	shared int64
 }
 
-func (k *kept) write(p []byte) error {
+// Write implements io.Writer.
+func (k *kept) Write(p []byte) (int, error) {
 	if k.f == nil && k.n-k.shared+int64(len(p)) > maxInMemory {
 		f, err := os.CreateTemp("", "twice-compare-")
 		if err != nil {
-			return err
+			return 0, err
 		}
 		k.f = f
 		if err := os.Remove(f.Name()); err != nil {
-			return err
+			return 0, err
 		}
 		if _, err := f.Write(k.buf.Bytes()); err != nil {
-			return err
+			return 0, err
 		}
 		k.buf = bytes.Buffer{}
 	}
 	k.n += int64(len(p))
 	if k.f == nil {
-		k.buf.Write(p)
-		return nil
+		return k.buf.Write(p)
 	}
-	_, err := k.f.Write(p)
-	return err
+	return k.f.Write(p)
 }
-
-// Write implements io.Writer.
-func (k *kept) Write(p []byte) (int, error) { return len(p), k.write(p) }
 
 func (k *kept) blob() blob {
 	if k == nil {

@@ -75,7 +75,7 @@ func (w *walker) feed(p []byte) (n int, done *item, err error) {
 		default:
 			m := min(w.left, int64(len(rest)))
 			if w.open.content != nil {
-				if err := w.open.content.write(rest[:m]); err != nil {
+				if _, err := w.open.content.Write(rest[:m]); err != nil {
 					return n, nil, err
 				}
 			}
