@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/craton-co/twice/internal/engine"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -201,5 +202,16 @@ func TestCheckoutStops(t *testing.T) {
 				t.Errorf("%d files are left", n)
 			}
 		})
+	}
+}
+
+// The program that fetches ahead has no engine to take these from.
+func TestModesAreTheEngines(t *testing.T) {
+	for mode, of := range map[displayMode]engine.Mode{
+		modeTerminal: engine.Terminal, modePlain: engine.Plain, modeLines: engine.Lines, modeQuiet: engine.Quiet,
+	} {
+		if string(mode) != string(of) {
+			t.Errorf("%q is %q of the engine", mode, of)
+		}
 	}
 }
