@@ -158,18 +158,22 @@ func TestCheckoutCompilesOnce(t *testing.T) {
 
 // A compiler that fails ends it all, and so does a signal; nothing stays.
 func TestCheckoutStops(t *testing.T) {
-	const waits = "trap 'echo compiler ended >> \"$LOG\"; exit 1' TERM; for i in $(seq 3000); do sleep 0.02; done"
+	// What waits says so when its trap is set: a signal before that would end it
+	// without a word.
+	waits := func(who string) string {
+		return "trap 'echo " + who + " ended >> \"$LOG\"; exit 1' TERM; echo " + who + " waits >> \"$LOG\"; for i in $(seq 3000); do sleep 0.02; done"
+	}
 	for name, c := range map[string]struct {
 		compile string
 		signal  syscall.Signal
 		status  int
 	}{
-		"compiler":  {compile: "sleep 0.1; exit 1", status: 2},
-		"interrupt": {compile: waits, signal: syscall.SIGINT, status: 130},
-		"end":       {compile: waits, signal: syscall.SIGTERM, status: 143},
+		"compiler":  {compile: "until grep -q 'fetcher waits' \"$LOG\"; do sleep 0.02; done; exit 1", status: 2},
+		"interrupt": {compile: waits("compiler"), signal: syscall.SIGINT, status: 130},
+		"end":       {compile: waits("compiler"), signal: syscall.SIGTERM, status: 143},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, command := checkout(t, "", "trap 'echo ended >> \"$LOG\"; exit 1' TERM; for i in $(seq 3000); do sleep 0.02; done")
+			dir, command := checkout(t, "", waits("fetcher"))
 			cmd := command("build", ".")
 			cmd.Env = append(cmd.Env, "COMPILE="+c.compile)
 			if err := cmd.Start(); err != nil {
@@ -178,7 +182,7 @@ func TestCheckoutStops(t *testing.T) {
 			if c.signal != 0 {
 				for range 1000 {
 					text, _ := os.ReadFile(filepath.Join(dir, "log"))
-					if strings.Contains(string(text), "ahead build .") && strings.Contains(string(text), "compile whole") {
+					if strings.Contains(string(text), "fetcher waits") && strings.Contains(string(text), "compiler waits") {
 						break
 					}
 					time.Sleep(10 * time.Millisecond)
@@ -195,7 +199,7 @@ func TestCheckoutStops(t *testing.T) {
 			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("it went on for %s", took)
 			}
-			if text := said(t, dir); !strings.Contains(text, ", ended") || c.signal != 0 && !strings.Contains(text, ", compiler ended") {
+			if text := said(t, dir); !strings.Contains(text, ", fetcher ended") || c.signal != 0 && !strings.Contains(text, ", compiler ended") {
 				t.Errorf("%s", text)
 			}
 			if n := left(t, dir); n != 0 {
