@@ -38,6 +38,8 @@
 // with the same names in the same order are read once, in step; what is the same in both,
 // compressed, is decompressed once (package inflate), and what follows the last difference
 // not at all: of a stream that is damaged there in both sides alike, that isn't said.
+// Where a compressor doesn't come together again behind a difference, the entries after it
+// are kept on both sides until they are compared, in temporary files if they are large.
 package compare
 
 import (

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/craton-co/twice/internal/inflate"
@@ -10,16 +11,27 @@ import (
 // inStep compares two compressed tars whose entries have the same names in the same
 // order: in one pass, as they come, decompressing what is the same in both once, and what
 // comes after the last difference not at all. Any error says that the general way has to be gone.
-func (c *run) inStep(f *Finding, path string, a, b blob, depth int) error {
+//
+// What is decompressed in vain doesn't count: the general way may do it again.
+func (c *run) inStep(f *Finding, path string, a, b blob, depth int) (err error) {
 	pair, err := inflate.NewPair(inflate.Blob{ReaderAt: a.r, Size: a.size}, inflate.Blob{ReaderAt: b.r, Size: b.size})
 	if err != nil {
 		return err
 	}
 	s := &stepper{c: c, f: f, path: path, depth: depth, pair: pair, seen: map[string]int{}}
-	defer s.close()
+	defer func() {
+		s.close()
+		if err != nil {
+			c.giveBack(s.spent)
+		}
+	}()
 	s.a.walker = newWalker(s.keep)
 	for {
-		if !s.apart && pair.RestIsSame() {
+		if len(f.Parts) > 0 && s.ended() {
+			break // what follows the end of a tar isn't compared
+		}
+		// Of two streams whose headers alone differ, the first entry shows that they are tars.
+		if !s.apart && s.a.opened > 0 && pair.RestIsSame() {
 			if err := pair.CheckRest(); err != nil {
 				return err
 			}
@@ -35,11 +47,8 @@ func (c *run) inStep(f *Finding, path string, a, b blob, depth int) error {
 		if err != nil {
 			return err
 		}
-		if err := c.spend(len(part.A) + len(part.B)); err != nil {
+		if err := s.spend(part); err != nil {
 			return err
-		}
-		if s.a.opened > c.lim.Entries || s.a.names > maxNameBytes {
-			return errNotInStep
 		}
 		if part.Same {
 			err = s.same(part.A)
@@ -68,11 +77,13 @@ type stepper struct {
 	depth int
 	pair  *inflate.Pair
 	seen  map[string]int // names so far
+	spent int64          // of the run's limit
 
-	a, b  stepSide
-	apart bool  // b has a state of its own
-	asked bool  // whether it is A's since something was different: no
-	ahead int64 // bytes of entries that one side has and the other has yet to
+	a, b    stepSide
+	apart   bool  // b has a state of its own
+	asked   bool  // whether it is A's since something was different: no
+	differs *item // the open entry of A, if its content differs already
+	ahead   int64 // bytes of entries that one side has and the other has yet to
 
 	// Whether the uncompressed bytes ever differed, and what only one of them
 	// has yet of those that come.
@@ -85,17 +96,51 @@ type stepSide struct {
 	done []*item // complete, and not yet compared with the other side's
 }
 
-// maxAhead is how many bytes one side may be ahead: they are kept.
-const maxAhead = 64 << 20
+const (
+	// maxAhead is how many bytes one side may be ahead: they are kept.
+	maxAhead = 64 << 20
+	// maxApart is the size of an entry that is kept on both sides, be it the same or not,
+	// because the compressed bytes don't come together again.
+	maxApart = 1 << 30
+	// maxRest is how far the uncompressed bytes may go apart before one of them counts as at
+	// its end. A step is a part of this.
+	maxRest = 1 << 20
+)
+
+// spend counts what was decompressed, and looks at what is held of it.
+func (s *stepper) spend(p inflate.Part) error {
+	n := len(p.A)
+	if !p.Same {
+		n += len(p.B)
+	}
+	s.spent += int64(n)
+	if err := s.c.spend(n); err != nil {
+		return err
+	}
+	for _, side := range []*stepSide{&s.a, &s.b} {
+		if w := side.walker; w != nil && (w.opened > s.c.lim.Entries || w.names > maxNameBytes) {
+			return errNotInStep
+		}
+	}
+	return nil
+}
+
+// ended says whether both tars are at their end, with nothing left to compare.
+func (s *stepper) ended() bool {
+	return s.a.ended && (!s.apart || s.b.ended) && len(s.a.done)+len(s.b.done) == 0
+}
 
 // keep says where an entry's content goes: nowhere, if all of it comes before the next
 // difference. Compressed it is hardly longer than it is; where it is (empty blocks may be
 // everywhere), that shows when it is missing.
-func (s *stepper) keep(size int64) *kept {
+func (s *stepper) keep(size int64) (*kept, error) {
 	if size == 0 || !s.apart && s.pair.SameFor() > size+size/64+(64<<10) {
-		return nil
+		return nil, nil
 	}
-	return &kept{}
+	if s.apart && size > maxApart {
+		return nil, errNotInStep // the general way keeps what differs
+	}
+	return &kept{}, nil
 }
 
 func (s *stepper) close() {
@@ -115,7 +160,6 @@ func (s *stepper) same(p []byte) error {
 		s.changed = true // the lengths differ so far
 	}
 	for s.apart && len(p) > 0 {
-		// An open entry that differs does so to its end.
 		if !s.asked {
 			together, err := s.together()
 			if err != nil {
@@ -128,11 +172,7 @@ func (s *stepper) same(p []byte) error {
 			}
 			s.asked = true
 		}
-		n, x, err := s.a.feed(p)
-		if err != nil {
-			return err
-		}
-		m, y, err := s.b.feed(p)
+		n, m, complete, err := s.feed(p, p)
 		if err != nil {
 			return err
 		}
@@ -140,10 +180,7 @@ func (s *stepper) same(p []byte) error {
 			return errNotInStep
 		}
 		p = p[n:]
-		s.asked = x == nil
-		if err := s.completed(x, y); err != nil {
-			return err
-		}
+		s.asked = !complete
 	}
 	for len(p) > 0 {
 		n, x, err := s.a.feed(p)
@@ -167,7 +204,27 @@ func (s *stepper) together() (bool, error) {
 	if s.a.open == nil {
 		return true, nil
 	}
-	return s.c.equal(s.a.open.content.blob(), s.b.open.content.blob())
+	// An open entry that differs does so to its end.
+	if s.differs == s.a.open {
+		return false, nil
+	}
+	same, err := s.c.equal(s.a.open.content.blob(), s.b.open.content.blob())
+	if !same {
+		s.differs = s.a.open
+	}
+	return same, err
+}
+
+// feed gives both sides what they have, until an entry of one of them is complete.
+func (s *stepper) feed(a, b []byte) (n, m int, complete bool, err error) {
+	n, x, errA := s.a.feed(a)
+	m, y, errB := s.b.feed(b)
+	if err := errors.Join(errA, errB); err != nil {
+		x.close()
+		y.close()
+		return 0, 0, false, err
+	}
+	return n, m, x != nil, s.completed(x, y)
 }
 
 // different takes what each side has.
@@ -180,18 +237,11 @@ func (s *stepper) different(a, b []byte) error {
 		}
 	}
 	for len(a) > 0 || len(b) > 0 {
-		n, x, err := s.a.feed(a)
-		if err != nil {
-			return err
-		}
-		m, y, err := s.b.feed(b)
+		n, m, _, err := s.feed(a, b)
 		if err != nil {
 			return err
 		}
 		a, b = a[n:], b[m:]
-		if err := s.completed(x, y); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -224,6 +274,12 @@ func (s *stepper) content(a, b []byte) {
 	n := min(len(s.restA), len(s.restB))
 	s.changed = !bytes.Equal(s.restA[:n], s.restB[:n])
 	s.restA, s.restB = append(s.restA[:0], s.restA[n:]...), append(s.restB[:0], s.restB[n:]...)
+	if len(s.restA)+len(s.restB) > maxRest {
+		s.changed = true
+	}
+	if s.changed {
+		s.restA, s.restB = nil, nil
+	}
 }
 
 // completed compares entries that both sides have now.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/craton-co/twice/internal/inflate"
 	"github.com/craton-co/twice/internal/layer"
 )
 
@@ -120,6 +122,14 @@ func TestInStep(t *testing.T) {
 		"the first byte":      {edit: func(f []tarFile) []tarFile { f[1] = f[1].with(flip(0)); return f }},
 		"the last byte":       {edit: func(f []tarFile) []tarFile { f[len(f)-1] = f[len(f)-1].with(flip(999)); return f }},
 		"a byte of a big one": {edit: func(f []tarFile) []tarFile { f[5] = f[5].with(flip(3 << 20)); return f }},
+		"bytes all over a big one": {edit: func(f []tarFile) []tarFile {
+			f[5] = f[5].with(func(f *tarFile) {
+				for at := 7; at < len(f.content); at += 300 << 10 {
+					f.content[at] ^= 2
+				}
+			})
+			return f
+		}},
 		"two far apart": {edit: func(f []tarFile) []tarFile {
 			f[1], f[44] = f[1].with(flip(5)), f[44].with(flip(0))
 			return f
@@ -182,6 +192,17 @@ func TestInStep(t *testing.T) {
 	}
 	one, blocks := gzipBy(t, "one go", writeTar(t, someFiles())), gzipBy(t, "blocks", writeTar(t, someFiles()))
 	t.Run("only the compression", func(t *testing.T) { checkInStep(t, one, blocks, false) })
+	t.Run("only the header", func(t *testing.T) { checkInStep(t, blocks, withTime(blocks), false) })
+}
+
+// withTime is a gzip stream whose header says when it was written.
+func withTime(b blob) blob {
+	p, err := io.ReadAll(b.reader())
+	if err != nil {
+		panic(err)
+	}
+	p[4] = 1
+	return blob{bytes.NewReader(p), b.size}
 }
 
 // inShort are the cases that the short form has.
@@ -231,5 +252,72 @@ func TestInStepReadsLittle(t *testing.T) {
 	}
 	if spent := c.spent.Load(); spent > 5<<20 {
 		t.Errorf("%d bytes were decompressed to find one in the first MiB of 7", spent)
+	}
+	before := c.spent.Load()
+	if err := c.inStep(&Finding{}, "layer", a, withTime(a), 1); err != nil || c.spent.Load()-before > 1<<20 {
+		t.Errorf("%v, and %d bytes were decompressed of two that are the same but for their headers", err, c.spent.Load()-before)
+	}
+}
+
+// What going in step decompressed in vain is not missing to the general way, again and
+// again neither.
+func TestInStepInVain(t *testing.T) {
+	a := gzipBy(t, "one go", writeTar(t, someFiles()))
+	b := gzipBy(t, "one go", writeTar(t, append(someFiles(), tarFile{h: tar.Header{Name: "z"}, content: []byte("z")})))
+	general := newRun(t.Context(), Limits{})
+	defer general.close()
+	want := &Finding{Fields: gzipFields(a, b)}
+	if err := general.compressed(want, "layer", a.gunzip(), b.gunzip(), 1); err != nil {
+		t.Fatal(err)
+	}
+	c := newRun(t.Context(), Limits{Expand: general.spent.Load() + 1<<20})
+	defer c.close()
+	got := &Finding{}
+	if err := c.gzip(got, "layer", a, b, 1); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-general +in step):\n%s", diff)
+	}
+	for range 5 {
+		if err := c.inStep(&Finding{}, "layer", a, b, 1); err == nil {
+			t.Fatal("in step")
+		}
+	}
+	if given := c.given.Load(); given > c.lim.Expand {
+		t.Errorf("%d bytes given back of %d", given, c.lim.Expand)
+	}
+}
+
+// What one side has after the end of the other isn't held, nor the names of more entries
+// than may be.
+func TestInStepHoldsLittle(t *testing.T) {
+	content := writeTar(t, someFiles()[:2])
+	a := gzipBy(t, "one go", content)
+	b := gzipBy(t, "one go", append(bytes.Clone(content), make([]byte, 64<<20)...))
+	c := newRun(t.Context(), Limits{})
+	defer c.close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := c.inStep(&Finding{}, "layer", a, b, 1)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, errNotInStep) || n > 32<<20 {
+		t.Errorf("%v, %d bytes were allocated", err, n)
+	}
+	s := &stepper{c: c}
+	s.a.walker, s.b.walker = newWalker(s.keep), newWalker(s.keep)
+	if err := s.spend(inflate.Part{}); err != nil {
+		t.Error(err)
+	}
+	for _, w := range []*walker{s.a.walker, s.b.walker} {
+		w.names = maxNameBytes + 1
+		if err := s.spend(inflate.Part{}); !errors.Is(err, errNotInStep) {
+			t.Error("too many names pass")
+		}
+		w.names = 0
+	}
+	s.apart = true
+	if _, err := s.keep(maxApart + 1); !errors.Is(err, errNotInStep) {
+		t.Error("an entry of any size is kept on both sides")
 	}
 }

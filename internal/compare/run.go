@@ -43,7 +43,8 @@ func (b blob) head(n int) ([]byte, error) {
 type run struct {
 	ctx   context.Context
 	lim   Limits
-	spent atomic.Int64
+	spent atomic.Int64 // of Limits.Expand
+	given atomic.Int64 // given back of it
 
 	mu    sync.Mutex // of temps, while both sides are read at once
 	temps []*os.File
@@ -69,6 +70,22 @@ func (c *run) spend(n int) error {
 		return errExpand
 	}
 	return c.ctx.Err()
+}
+
+// giveBack takes back what was spent in vain. In all that is as much as the limit: what is
+// nested could else be tried again and again.
+func (c *run) giveBack(n int64) {
+	for {
+		given := c.given.Load()
+		n := min(n, c.lim.Expand-given)
+		if n <= 0 {
+			return
+		}
+		if c.given.CompareAndSwap(given, given+n) {
+			c.spent.Add(-n)
+			return
+		}
+	}
 }
 
 // blobs compares two parts of any kind. The name is that of the part in its

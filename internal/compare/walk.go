@@ -30,7 +30,7 @@ type walker struct {
 	left   int64 // bytes of its content that are to come
 	opened int   // entries so far
 	names  int   // bytes of their names
-	keep   func(size int64) *kept
+	keep   func(size int64) (*kept, error)
 }
 
 // item is an entry as it comes.
@@ -41,7 +41,9 @@ type item struct {
 	content *kept // nil: it isn't kept
 }
 
-func newWalker(keep func(size int64) *kept) *walker { return &walker{need: tarBlock, keep: keep} }
+func newWalker(keep func(size int64) (*kept, error)) *walker {
+	return &walker{need: tarBlock, keep: keep}
+}
 
 // close gives up what an entry keeps, if there is one.
 func (m *item) close() {
@@ -134,8 +136,8 @@ func (w *walker) header() error {
 	w.names += len(h.Name) + len(h.Linkname)
 	w.open = &item{name: h.Name, meta: metaOf(h), size: contentSize(h)}
 	w.left = w.open.size
-	w.open.content = w.keep(w.open.size)
-	return nil
+	w.open.content, err = w.keep(w.open.size)
+	return err
 }
 
 // contentSize is how much content follows a header.

@@ -33,7 +33,7 @@ const (
 	// A block's header with its codes takes less: 17 bits, 19 lengths of 3 bits, and 320
 	// lengths of at most 14 bits.
 	maxHeader = 1 << 10
-	// Blocks may be empty, and as many as one likes. The last ones will do.
+	// Blocks may be empty, and as many as one likes: a step ends after these.
 	maxMarks = 1 << 10
 )
 
@@ -79,6 +79,7 @@ type decoder struct {
 	stage  stage
 	last   bool // this is the last block
 	stored int  // bytes left of a stored block
+	fixed  bool // this block has the fixed codes, and not these:
 	lit    litTable
 	dist   distTable
 	marks  []mark // of this step
@@ -142,9 +143,9 @@ func (d *decoder) fill() error {
 	return nil
 }
 
-// step goes on to place to of the content (at most maxStep further), to the end of the stream, or
-// to byte limit of src, of which nothing is used, whichever comes first; before a block's
-// header it stops up to maxHeader earlier. It returns what it added, which is
+// step goes on to place to of the content (at most maxStep further), through maxMarks blocks, to the
+// end of the stream, or to byte limit of src, of which nothing is used, whichever comes first;
+// before a block's header it stops up to maxHeader earlier. It returns what it added, which is
 // valid until the next step.
 func (d *decoder) step(limit, to int64) ([]byte, error) {
 	// The history moves to the front. What was before it is out of reach.
@@ -169,7 +170,7 @@ func (d *decoder) step(limit, to int64) ([]byte, error) {
 				return d.out[d.start:d.end], nil
 			}
 			if len(d.marks) == maxMarks {
-				d.marks = d.marks[:0]
+				return d.out[d.start:d.end], nil
 			}
 			d.marks = append(d.marks, mark{d.at(), before})
 			err = d.header()
@@ -237,8 +238,9 @@ func (d *decoder) header() error {
 		d.stored, d.stage = int(n&0xffff), inStored
 		return nil
 	case 1:
-		d.lit, d.dist = fixedLit, fixedDist
+		d.fixed = true
 	case 2:
+		d.fixed = false
 		if err := d.readCodes(); err != nil {
 			return err
 		}
@@ -291,6 +293,9 @@ func (d *decoder) codes(limit int64, stop int) error {
 	}
 	hi = int(min(int64(hi), limit-d.base-8))
 	lit, dist := &d.lit, &d.dist
+	if d.fixed {
+		lit, dist = &fixedLit, &fixedDist
+	}
 	for pos <= hi && end < stop {
 		// 56 bits or more: a literal or length takes 15 + 5, a distance 15 + 13.
 		bits |= binary.LittleEndian.Uint64(in[pos:]) << nbits

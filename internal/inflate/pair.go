@@ -16,7 +16,7 @@ type Blob struct {
 }
 
 // Part is a piece of both contents, in order. Either it is the same in both (A and B are
-// one slice), or each has its own piece, which may be empty, or the same after all.
+// one slice), or each has its own piece, which may be the same after all. Any may be empty.
 type Part struct {
 	A, B []byte // valid until the next call
 	Same bool
@@ -41,6 +41,9 @@ const (
 	// A run of the same compressed bytes that is worth a change: less than this is
 	// decompressed on both sides.
 	leastRun = 4 << 10
+	// Bytes of a name or a comment in a header, with the zero at their end, as Go's
+	// library has it.
+	maxName = 512
 )
 
 // NewPair reads two headers. Close isn't needed.
@@ -66,11 +69,12 @@ func NewPair(a, b Blob) (*Pair, error) {
 // Next is the next part; io.EOF after the last one, when both checksums are right.
 func (p *Pair) Next() (Part, error) {
 	if p.shared {
+		before := p.a.d.bit()
 		out, err := p.a.d.step(p.until, math.MaxInt64)
 		if err != nil {
 			return Part{}, err
 		}
-		if len(out) > 0 {
+		if len(out) > 0 || p.a.d.bit() > before {
 			same := p.b.crc == p.a.crc
 			p.a.crc = crc32.Update(p.a.crc, crc32.IEEETable, out)
 			if same {
@@ -272,14 +276,14 @@ func times(a, b uint32) (product uint32) {
 	return product
 }
 
-// headerSize is the length of a gzip header (RFC 1952, 2.3), and no checksum of it
-// is looked at.
+// headerSize is the length of a gzip header (RFC 1952, 2.3). One with a checksum, which
+// nobody writes, is refused.
 func headerSize(b Blob) (int64, error) {
 	h := make([]byte, min(64<<10, b.Size))
 	if err := readAt(b, h, 0); err != nil {
 		return 0, err
 	}
-	if len(h) < 10+trailerSize || h[0] != 0x1f || h[1] != 0x8b || h[2] != 8 || h[3] >= 1<<5 {
+	if len(h) < 10+trailerSize || h[0] != 0x1f || h[1] != 0x8b || h[2] != 8 || h[3] >= 1<<5 || h[3]&2 != 0 {
 		return 0, errors.New("not a gzip stream")
 	}
 	flags, n := h[3], 10
@@ -291,13 +295,10 @@ func headerSize(b Blob) (int64, error) {
 			continue
 		}
 		end := bytes.IndexByte(h[min(n, len(h)):], 0)
-		if end < 0 {
+		if end < 0 || end >= maxName {
 			return 0, errors.New("a gzip stream's header is too long")
 		}
 		n += end + 1
-	}
-	if flags&2 != 0 {
-		n += 2
 	}
 	if int64(n) > b.Size-trailerSize {
 		return 0, errEnd

@@ -241,6 +241,8 @@ func TestRefused(t *testing.T) {
 		"no trailer":        good[:len(good)-8],
 		"two members":       append(bytes.Clone(good), good...),
 		"something behind":  append(bytes.Clone(good), 0),
+		"header checksum":   slices.Concat(good[:3], []byte{2}, good[4:10], []byte{0, 0}, good[10:]),
+		"long name":         slices.Concat(good[:3], []byte{8}, good[4:10], bytes.Repeat([]byte("n"), maxName), []byte{0}, good[10:]),
 	} {
 		for _, pair := range [][2][]byte{{good, bad}, {bad, good}, {bad, bad}} {
 			if s, err := walk(pair[0], pair[1], false); err == nil {
@@ -324,15 +326,52 @@ func sum(b []byte) uint32 { return crc32.ChecksumIEEE(b) }
 func TestReadsAnywhere(t *testing.T) {
 	content := text(4, 8*inSize)
 	packed := pack("often", content)
-	packed[3] |= 8 // with a name
+	packed[3] |= 4 // with an extra field
 	for n := 0; n < 720; n += 23 {
-		named := slices.Concat(packed[:10], bytes.Repeat([]byte("n"), n), []byte{0}, packed[10:])
-		s, err := walk(named, named, false)
+		longer := slices.Concat(packed[:10], []byte{byte(n), byte(n >> 8)}, make([]byte, n), packed[10:])
+		s, err := walk(longer, longer, false)
 		if err != nil {
 			t.Fatalf("after %d bytes: %v", n, err)
 		}
 		if !bytes.Equal(s.a.Bytes(), content) {
 			t.Fatalf("after %d bytes: the content is another", n)
+		}
+	}
+}
+
+// Blocks without content come in steps as others do: who reads can stop.
+func TestEmptyBlocks(t *testing.T) {
+	empty := func(n int) []byte { // blocks of the fixed codes, 10 bits each
+		out := []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
+		bits, have := uint64(0), 0
+		for i := range n + 1 {
+			head := uint64(0b010)
+			if i == n {
+				head = 0b011
+			}
+			bits |= head << have
+			for have += 10; have >= 8; have -= 8 {
+				out = append(out, byte(bits))
+				bits >>= 8
+			}
+		}
+		return append(out, byte(bits), 0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	for name, pair := range map[string][2][]byte{"the same": {empty(50*maxMarks + 2), empty(50*maxMarks + 2)}, "not the same": {empty(50*maxMarks + 2), empty(30*maxMarks + 6)}} {
+		p := must(NewPair(blob(pair[0]), blob(pair[1])))
+		steps := 0
+		for {
+			part, err := p.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil || len(part.A)+len(part.B) > 0 {
+				t.Fatal(name, err, part)
+			}
+			steps++
+		}
+		if steps < 50 {
+			t.Errorf("%s: %d steps", name, steps)
 		}
 	}
 }
