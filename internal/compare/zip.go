@@ -2,9 +2,11 @@ package compare
 
 import (
 	"archive/zip"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -62,11 +64,68 @@ func (c *run) zip(f *Finding, path string, a, b blob, depth int) error {
 		f.Note = n
 	case commentA != commentB:
 		f.Note = fmt.Sprintf("the comment is %.100q in A, %.100q in B", commentA, commentB)
+	case !allListed(a, za) || !allListed(b, zb):
+		f.Note = "every entry that the zips list is the same; they hold something else, which is not listed"
 	default:
 		f.Note = sameEntries
 	}
 	return nil
 }
+
+// allListed says whether a zip is made of the entries that its directory lists, under these
+// names and one after the other, and of nothing else: some programs read a zip from
+// its beginning and never see the directory.
+func allListed(b blob, files []zipped) bool {
+	type place struct {
+		at int64 // of the content
+		*zip.File
+	}
+	var order []place
+	for _, f := range files {
+		at, err := f.DataOffset()
+		if err != nil {
+			return false
+		}
+		order = append(order, place{at, f.File})
+	}
+	slices.SortFunc(order, func(x, y place) int { return cmp.Compare(x.at, y.at) })
+	pos := int64(0)
+	for i, f := range order {
+		head, err := b.part(pos, 30).head(30)
+		if err != nil || len(head) < 30 || binary.LittleEndian.Uint32(head) != zipLocal {
+			return false
+		}
+		n, extra := int64(binary.LittleEndian.Uint16(head[26:])), int64(binary.LittleEndian.Uint16(head[28:]))
+		name, err := b.part(pos+30, n).head(int(n))
+		if err != nil || string(name) != f.Name || pos+30+n+extra != f.at {
+			return false
+		}
+		pos = f.at + clamp(f.CompressedSize64)
+		next := uint32(zipDirectory)
+		if i < len(order)-1 {
+			next = zipLocal
+		}
+		descriptors := []int64{0}
+		if f.Flags&8 != 0 { // with a signature or without, of 4 or 8 bytes a size
+			descriptors = []int64{16, 12, 24, 20}
+		}
+		found := slices.IndexFunc(descriptors, func(n int64) bool {
+			sig, err := b.part(pos+n, 4).head(4)
+			return err == nil && len(sig) == 4 && binary.LittleEndian.Uint32(sig) == next
+		})
+		if found < 0 {
+			return false
+		}
+		pos += descriptors[found]
+	}
+	return true
+}
+
+// Signatures of a local header and of an entry of the directory.
+const (
+	zipLocal     = 0x04034b50
+	zipDirectory = 0x02014b50
+)
 
 func (c *run) zipEntry(path string, x, y zipped, depth int) (*Finding, error) {
 	sub := join(path, x.String())
