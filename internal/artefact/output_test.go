@@ -61,3 +61,16 @@ func TestCheckOutput(t *testing.T) {
 		})
 	}
 }
+
+// A name must not write lines into a list of checksums.
+func TestCheckOutputNames(t *testing.T) {
+	for _, name := range []string{"x\n0000  install.sh", "x\r", "x\xff"} {
+		out := t.TempDir()
+		if err := os.WriteFile(filepath.Join(out, name), nil, 0o644); err != nil {
+			t.Skip(err) // a file system that has no such names
+		}
+		if err := CheckOutput(out); err == nil || !strings.Contains(err.Error(), "can't have on a line") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

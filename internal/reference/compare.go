@@ -29,7 +29,7 @@ func (r *Reference) Compare(ctx context.Context, ours []Ours, known cause.Contex
 		o, ok := r.match(it, ours)
 		switch {
 		case ok:
-		case r.Kind == Verdict:
+		case r.Kind == Verdict || it.held:
 			out.Missing = append(out.Missing, it.Name)
 			continue
 		default:

@@ -11,14 +11,17 @@ import (
 
 // Hold holds the reference to what a statement, called by, says of artefacts and of
 // the files that go with them. The error is an *verdict.Incident if something is
-// another. Items take the artefacts' names, so that a renamed file is still
-// compared; of files that go with them those that are as claimed are dropped. It is
+// another. An item is the artefact of its name, else the one of its digest: it
+// takes that one's name, so that a renamed file is still compared. Of files that go with them those that are as claimed are dropped. It is
 // an error too if the statement is about nothing of the reference.
 func (r *Reference) Hold(artefacts, files []Ours, by string) error {
 	held := 0
 	var kept []Item
 	for _, it := range r.Items {
-		o, ok := find(it, artefacts)
+		o, ok := named(it, artefacts)
+		if !ok {
+			o, ok = find(it, artefacts)
+		}
 		if !ok {
 			o, ok = r.match(it, artefacts)
 		}
@@ -27,7 +30,7 @@ func (r *Reference) Hold(artefacts, files []Ours, by string) error {
 				return &verdict.Incident{What: it.Name, By: by, Claimed: o.Digest, Found: it.Digest}
 			}
 			held++
-			it.Name = o.Name
+			it.Name, it.held = o.Name, true
 			kept = append(kept, it)
 			continue
 		}

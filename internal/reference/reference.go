@@ -9,15 +9,17 @@
 //     are opened as well.
 //   - an OCI layout, as a directory or a tar, or a docker-archive: an image.
 //   - a file: a binary, a library, an archive.
-//   - a directory of such, like the one that `twice build -o` writes.
+//   - a directory of such, like the one that `twice build -o` writes. A link in it may lead to
+//     a file of it.
 //
 // # What is believed
 //
 // Nothing is compared with a reference that is not what is claimed of it:
 // that is an *verdict.Incident. Claims are: a line of a SHA256SUMS (also
 // SHA256SUMS.txt, sha256sums.txt) in the same directory, a file of the same
-// name and ".sha256", the names of the blobs in a layout, and what a verdict
-// says of itself. That a claim holds does not say who made it.
+// name and ".sha256", the names of the blobs in a layout, what a verdict
+// says of itself, and that a layout is all of what its index names: a manifest.json
+// beside it, which older programs load by, has to mean the same image. That a claim holds does not say who made it.
 package reference
 
 import (
@@ -65,6 +67,8 @@ type Item struct {
 	Image  bool
 	// Open gives the file or layout where there is no Path yet; nil: it can't be had.
 	Open func(ctx context.Context) (path string, err error)
+
+	held bool // a statement says that the build makes it
 }
 
 const (
@@ -162,8 +166,17 @@ func (r *Reference) directory(ctx context.Context) error {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if d.IsDir() && !isLayoutDir(p) || !d.IsDir() && (!d.Type().IsRegular() || isSums(d.Name()) || strings.HasSuffix(d.Name(), ".sha256")) {
+		if d.IsDir() && !isLayoutDir(p) || !d.IsDir() && (isSums(d.Name()) || strings.HasSuffix(d.Name(), ".sha256")) {
 			return nil
+		}
+		if !d.IsDir() && !d.Type().IsRegular() {
+			is, err := r.leadsToFile(p)
+			if err != nil {
+				return fmt.Errorf("%s: %w", rel, err)
+			}
+			if !is {
+				return nil
+			}
 		}
 		if len(r.Items) == maxFiles {
 			return fmt.Errorf("there are more than %d files", maxFiles)
@@ -194,6 +207,31 @@ func (r *Reference) directory(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// leadsToFile says whether a link leads to a file of the reference; one that leads to a
+// folder of it has nothing of its own. Anything else can't be compared, and isn't left out
+// without a word.
+func (r *Reference) leadsToFile(p string) (bool, error) {
+	info, err := os.Stat(p)
+	if err != nil {
+		return false, err
+	}
+	if !info.Mode().IsRegular() && !info.IsDir() {
+		return false, errors.New("it is neither a file nor a folder")
+	}
+	root, err := filepath.EvalSymlinks(r.Path)
+	if err != nil {
+		return false, err
+	}
+	to, err := filepath.EvalSymlinks(p)
+	if err != nil {
+		return false, err
+	}
+	if rel, err := filepath.Rel(root, to); err != nil || !filepath.IsLocal(rel) {
+		return false, fault.Hint(errors.New("it is a link to something that is not in the reference"), "put the file itself there, or take the link away")
+	}
+	return info.Mode().IsRegular(), nil
 }
 
 // open hashes a file, or checks and names an image.
@@ -278,13 +316,21 @@ func (r *Reference) Input(ours *verdict.Verdict) *verdict.Input {
 	return nil
 }
 
-// match finds our artefact that an item of the reference is: by its whole
-// name, then by its last part, then, for the only item, by what it is.
-func (r *Reference) match(it Item, ours []Ours) (Ours, bool) {
+// named finds our artefact of an item's whole name.
+func named(it Item, ours []Ours) (Ours, bool) {
 	for _, o := range ours {
 		if it.Name == o.Name && it.Image == o.Image || o.Image && it.Image && it.Name == strings.ReplaceAll(o.Name, "/", "-")+".tar" {
 			return o, true
 		}
+	}
+	return Ours{}, false
+}
+
+// match finds our artefact that an item of the reference is: by its whole
+// name, then by its last part, then, for the only item, by what it is.
+func (r *Reference) match(it Item, ours []Ours) (Ours, bool) {
+	if o, ok := named(it, ours); ok {
+		return o, true
 	}
 	var found []Ours
 	for _, o := range ours {

@@ -73,6 +73,8 @@ func (r *Reference) sums(ctx context.Context, path string, data []byte) error {
 		}
 		at := slices.IndexFunc(r.Items, func(it Item) bool { return it.Name == s.name })
 		switch {
+		case at >= 0 && file == "" && r.Items[at].Digest != s.digest: // it says two things of one file
+			return &verdict.Incident{What: s.name, By: filepath.Base(path), Claimed: s.digest, Found: r.Items[at].Digest}
 		case at >= 0:
 		case file == "":
 			r.Items = append(r.Items, Item{Name: s.name, Digest: s.digest})
