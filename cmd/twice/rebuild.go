@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/craton-co/twice/internal/evidence"
@@ -125,7 +126,7 @@ func writeRecord(name, where string, claim *rebuild.Claim, reached *verdict.Verd
 	case verdict.NoVerdict, verdict.OtherInputs:
 		return nil
 	}
-	text, err := provenance.NewRecord(claim.Bytes, claim.Statement, evidence.Run(reached, where)).JSON()
+	text, err := provenance.NewRecord(claim.Bytes, made(claim.Statement, reached), evidence.Run(reached, where)).JSON()
 	if err != nil {
 		return err
 	}
@@ -133,6 +134,20 @@ func writeRecord(name, where string, claim *rebuild.Claim, reached *verdict.Verd
 		_, err := w.Write(text)
 		return err
 	})
+}
+
+// made is what of a statement a record speaks of. Who says that something is as stated
+// speaks of what came out of both builds, bit for bit, and of nothing else that the statement
+// says; who says that it is not, of all of it.
+func made(s *provenance.Statement, reached *verdict.Verdict) *provenance.Statement {
+	if reached.Word == verdict.Mismatch || reached.Word == verdict.Alarm {
+		return s
+	}
+	only := *s
+	only.Subject = slices.DeleteFunc(slices.Clone(s.Subject), func(r provenance.Resource) bool {
+		return !slices.ContainsFunc(reached.Artefacts, func(a verdict.Artefact) bool { return a.Same && a.A == r.SHA256() })
+	})
+	return &only
 }
 
 // opener opens what a rebuild is compared with.
