@@ -84,6 +84,20 @@ func tomlError(err error) error {
 	return fmt.Errorf("%s: %w", Name, err)
 }
 
+// Valid is what Parse checks, of a file that was not parsed and whose defaults are
+// filled in: in a statement, for instance.
+func (f *File) Valid() error {
+	if f == nil || len(f.Builds) == 0 {
+		return fmt.Errorf("%s: there is no build", Name)
+	}
+	for i, b := range f.Builds {
+		if b.Name == "" {
+			return fmt.Errorf("%s: build %d has no name", Name, i)
+		}
+	}
+	return f.check()
+}
+
 func (f *File) check() error {
 	bad := func(at []any, format string, a ...any) error {
 		return fmt.Errorf("%s: %s", f.Where(at...), fmt.Sprintf(format, a...))

@@ -95,6 +95,7 @@ func TestSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		claim.Statement.Predicate.BuildDefinition.ExternalParameters.Config = &config.File{Builds: []config.Build{{Name: "app"}}}
 		if c.change != nil {
 			c.change(&claim.Statement.Predicate.BuildDefinition.ExternalParameters.Source)
 		}

@@ -75,6 +75,9 @@ const (
 func (c *Claim) Source(ctx context.Context, from string) (spec string, opt resolve.Options, err error) {
 	def := c.Statement.Predicate.BuildDefinition
 	src := def.ExternalParameters.Source
+	if err := def.ExternalParameters.Config.Valid(); err != nil {
+		return "", opt, &verdict.Incident{Of: theStatement, What: "the settings in the statement", By: "what settings can be", Why: err.Error()}
+	}
 	lock, err := c.Statement.Lock()
 	if err != nil {
 		return "", opt, &verdict.Incident{Of: theStatement, What: "twice.lock in the statement", By: "the statement itself", Why: err.Error()}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/craton-co/twice/internal/artefact"
 	"github.com/craton-co/twice/internal/audit"
@@ -45,7 +46,7 @@ func (r *Runner) Audit(ctx context.Context, opt Options) (*Audited, error) {
 	all := &audit.Report{Schema: audit.Schema, Name: prep.Project.Config.Name, Version: prep.Project.Version(), Source: src.Spec, Commit: src.Commit, Unseen: audit.Unseen}
 	for i, pl := range prep.Plans {
 		build := prep.Project.Config.Builds[i].Name
-		one, err := readLog(filepath.Join(sides[0].dir, build, "out", "audit", "log"), pl, sides[0].Side)
+		one, err := readLog(filepath.Join(sides[0].dir, strconv.Itoa(i), "out", "audit", "log"), pl, sides[0].Side)
 		if err != nil {
 			return nil, fmt.Errorf("reading what %s did: %w", build, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/plan"
@@ -27,7 +28,7 @@ func (r *Runner) Trees(ctx context.Context, engine Builder, prep *Prepared) ([]T
 	var out []Trees
 	for i, pl := range prep.Plans {
 		name := prep.Project.Config.Builds[i].Name
-		dir := filepath.Join(sides[0].dir, name)
+		dir := filepath.Join(sides[0].dir, strconv.Itoa(i))
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
