@@ -2,7 +2,7 @@
 
 // With the tag "ahead" this is a program that does of verify and of build what
 // comes before the engine: inputs are resolved, fetched and composed, and nothing is
-// printed or written but into the cache. It takes a third of the time to compile, and
+// written but into the cache; of what is printed scripts/twice passes the warnings on. It takes a third of the time to compile, and
 // what it is compiled of is a part of the whole: scripts/twice runs it while Go
 // compiles the rest. Files that it doesn't need and whose packages take long have the
 // opposite tag.
@@ -11,6 +11,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"slices"
 
@@ -28,7 +29,12 @@ var errAhead = errors.New("the inputs are there, as far as they can be had")
 
 func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, _ []string, f func(*verify.Runner) (T, error)) (T, error) {
 	var none T
-	g.quiet, g.progress = true, "none"
+	if g.progress != "none" {
+		g.progress = "lines"
+	}
+	// The whole program uses the same inputs, and keeps them there.
+	g.to = ""
+	_ = os.Unsetenv("TWICE_STORE_TO")
 	r, p, err := g.newRunner(ctx)
 	if err != nil {
 		return none, errAhead

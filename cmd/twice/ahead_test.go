@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ chmod +x "$to"
 	return dir, func(args ...string) *exec.Cmd {
 		c := exec.Command(filepath.Join(dir, "scripts", "twice"), args...)
 		c.Dir = dir
-		c.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "path")+":"+os.Getenv("PATH"), "TWICE_CACHE="+filepath.Join(dir, "cache"),
+		c.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "path")+":"+os.Getenv("PATH"), "TWICE_BIN="+filepath.Join(dir, "bin"),
 			"LOG="+filepath.Join(dir, "log"), "WHOLE="+whole, "AHEAD="+ahead, "COMPILE=")
 		return c
 	}
@@ -114,22 +115,22 @@ func said(t *testing.T, dir string) string {
 // left are the files in the folder of programs.
 func left(t *testing.T, dir string) int {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "cache", "bin", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "bin", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return len(files)
 }
 
-// The first run fetches while it compiles, with the arguments that were given; what
-// goes wrong in that is nobody's business, and nothing of it stays.
+// The first run fetches while it compiles, with the arguments that were given. It is
+// told what was odd; errors the whole program has, and nothing of it stays.
 func TestCheckoutFetchesAhead(t *testing.T) {
-	dir, command := checkout(t, "echo verdict", "echo noise; echo noise >&2; : > \"$LOG.fetched\"; exit 2")
+	dir, command := checkout(t, "echo verdict", "echo noise; echo noise >&2; echo twice: warning: a mirror >&2; echo 'store     took 2 blobs' >&2; echo twice: error: this is not said >&2; : > \"$LOG.fetched\"; exit 2")
 	first := command("verify", "--offline", "a b")
 	// The whole is compiled only when what was fetched is there.
 	first.Env = append(first.Env, "COMPILE=for i in $(seq 500); do [ -e \"$LOG.fetched\" ] && exit_at=0 && break; sleep 0.02; done; [ -n \"${exit_at-}\" ]")
 	out, err := first.CombinedOutput()
-	if want := "twice: building itself, with its engine; the first time takes some minutes\nverdict\n"; err != nil || string(out) != want {
+	if want := "twice: building itself, with its engine; the first time takes some minutes\ntwice: warning: a mirror\nstore     took 2 blobs\nverdict\n"; err != nil || string(out) != want {
 		t.Errorf("%v, %q", err, out)
 	}
 	text := said(t, dir)
@@ -144,15 +145,52 @@ func TestCheckoutFetchesAhead(t *testing.T) {
 	}
 }
 
-// What fetches nothing is compiled at once.
+// What fetches nothing is compiled at once, and so is what may be read only once.
 func TestCheckoutCompilesOnce(t *testing.T) {
-	dir, command := checkout(t, "exit 3", "")
-	err := command("version").Run()
-	if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 3 {
-		t.Errorf("%v", err)
+	for _, args := range [][]string{{"version"}, {"verify", "--config", "/dev/fd/63", "."}, {"build", "--against=/dev/stdin", "."}, {}} {
+		dir, command := checkout(t, "exit 3", "")
+		err := command(args...).Run()
+		if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 3 {
+			t.Errorf("%v", err)
+		}
+		if text := said(t, dir); text != strings.TrimSpace("compile whole, whole "+strings.Join(args, " ")) {
+			t.Errorf("%s", text)
+		}
 	}
-	if text := said(t, dir); text != "compile whole, whole version" {
+}
+
+// What is in a cache that others write to isn't run, and where there is no place for the
+// program one error says so.
+func TestCheckoutRunsItsOwn(t *testing.T) {
+	dir, command := checkout(t, "", "")
+	cache := filepath.Join(dir, "cache")
+	if err := command("version").Run(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(cache, "bin"), os.DirFS(filepath.Join(dir, "bin"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "bin")); err != nil {
+		t.Fatal(err)
+	}
+	again := command("version")
+	again.Env = append(again.Env, "TWICE_CACHE="+cache)
+	if err := again.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if text := said(t, dir); text != "compile whole, whole version, compile whole, whole version" {
 		t.Errorf("%s", text)
+	}
+	for value, want := range map[string]string{
+		"TWICE_BIN=" + filepath.Join(dir, "go.mod", "bin"): "making a place for the program: ",
+		"TWICE_BIN=": "there is no place for the program: HOME is not set",
+	} {
+		c := command("version")
+		c.Env = append(c.Env, "XDG_CACHE_HOME=", "HOME=", value)
+		out, err := c.CombinedOutput()
+		if err == nil || !strings.HasPrefix(string(out), "twice: error: "+want) || strings.Count(string(out), "\n") != 2 || !strings.Contains(string(out), "\ntwice: hint: ") {
+			t.Errorf("%v, %s", err, out)
+		}
 	}
 }
 
@@ -162,6 +200,13 @@ func TestCheckoutStops(t *testing.T) {
 	// without a word.
 	waits := func(who string) string {
 		return "trap 'echo " + who + " ended >> \"$LOG\"; exit 1' TERM; echo " + who + " waits >> \"$LOG\"; for i in $(seq 3000); do sleep 0.02; done"
+	}
+	// Where the tests run in the background of a script, SIGINT is ignored, and would be in
+	// what they start. What is caught here isn't ignored there.
+	if signal.Ignored(os.Interrupt) {
+		caught := make(chan os.Signal, 1)
+		signal.Notify(caught, os.Interrupt)
+		defer signal.Stop(caught)
 	}
 	for name, c := range map[string]struct {
 		compile string

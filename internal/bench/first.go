@@ -43,7 +43,7 @@ func firstCheckout(b *bench) []line {
 		cache, compiled := b.path("first-cache"), b.path("go-build")
 		check(os.RemoveAll(cache))
 		check(os.RemoveAll(compiled))
-		return b.command([]string{"TWICE_CACHE=" + cache, "GOCACHE=" + compiled, "BUILDKIT_HOST="}, filepath.Join("scripts", "twice"), args...)
+		return b.command([]string{"TWICE_CACHE=" + cache, "TWICE_BIN=" + filepath.Join(cache, "bin"), "GOCACHE=" + compiled, "BUILDKIT_HOST="}, filepath.Join("scripts", "twice"), args...)
 	}
 	var whole, compile, apart []float64
 	for range b.n {

@@ -1,12 +1,13 @@
 // Package cache knows what is in Twice's cache directory, how much of the disk
 // it takes, and how to make it smaller.
 //
-//	store        inputs, composed layers and results, by hash
-//	git          repositories that commits were fetched into
-//	engine       the embedded engine's own cache
-//	engine-root  what the embedded engine runs on
-//	scratch      outputs of a run, for as long as it lasts
-//	others       the rest, all of it small
+//	store            inputs, composed layers and results, by hash
+//	git              repositories that commits were fetched into
+//	engine           the embedded engine's own cache
+//	engine-rootless  the same without root
+//	engine-root      what the embedded engine runs on
+//	scratch          outputs of a run, for as long as it lasts
+//	others           the rest, all of it small
 //
 // All of it can be had again: from the network, from a bundle, or by building.
 // Removing costs time, and offline it costs the build.
@@ -18,7 +19,11 @@
 // in scratch and in the store's ingest goes in any case, and of the rest what was
 // used longest ago, until what remains is no more than was asked for. A blob is
 // one thing, the repositories are one, the engine's cache is one. Remembered
-// verdicts stay.
+// verdicts stay. So does the engine's cache of users that are not root: in it are files
+// of users that they are lent, which they can't remove. It doesn't count.
+//
+// The directory may be a store that others write to, brought back between jobs. One
+// whose folders lead somewhere else is refused: nothing outside of it is removed.
 package cache
 
 import (
@@ -49,7 +54,9 @@ type Part struct {
 }
 
 // parts in the order in which they are listed.
-var parts = []string{"store", "git", "engine", "engine-root", "scratch"}
+var parts = []string{"store", "git", "engine", rootless, "engine-root", "scratch"}
+
+const rootless = "engine-rootless"
 
 // List measures what is in the directory.
 func List(ctx context.Context, dir string) ([]Part, error) {
@@ -60,7 +67,7 @@ func List(ctx context.Context, dir string) ([]Part, error) {
 			return nil, fmt.Errorf("measuring the cache: %w", err)
 		}
 		// What an engine unpacks has times of its own.
-		if mark := map[string]string{"engine": "lock", "engine-root": ".twice-root"}[name]; mark != "" {
+		if mark := map[string]string{"engine": "lock", rootless: "lock", "engine-root": ".twice-root"}[name]; mark != "" {
 			p.Used = time.Time{}
 			if info, err := os.Stat(filepath.Join(dir, name, mark)); err == nil {
 				p.Used = info.ModTime()
@@ -89,12 +96,13 @@ func List(ctx context.Context, dir string) ([]Part, error) {
 	return append(out, rest), nil
 }
 
-// measure adds up what is below a directory. What disappears meanwhile doesn't count.
+// measure adds up what is below a directory. What disappears meanwhile doesn't count, nor
+// does what an engine without root keeps of other users.
 func measure(ctx context.Context, name, dir string) (Part, error) {
 	p := Part{Name: name}
 	seen := map[inode]bool{} // a file with several names takes its place once
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || name == rootless && errors.Is(err, fs.ErrPermission) {
 			return nil
 		}
 		if err != nil {
@@ -141,13 +149,18 @@ type thing struct {
 // Clear removes what was used longest ago until no more than keep bytes are
 // left. With dry nothing is removed. The caller has the directory alone.
 func Clear(ctx context.Context, dir string, keep int64, dry bool) (*Cleared, error) {
+	if err := within(dir); err != nil {
+		return nil, err
+	}
 	all, err := List(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	out := &Cleared{}
 	for _, p := range all {
-		out.Before += p.Size
+		if p.Name != rootless {
+			out.Before += p.Size
+		}
 	}
 	out.After = out.Before
 	st, err := openIfThere(filepath.Join(dir, "store"))
@@ -192,6 +205,18 @@ func Clear(ctx context.Context, dir string, keep int64, dry bool) (*Cleared, err
 		return out, st.DropBroken(ctx)
 	}
 	return out, nil
+}
+
+// within refuses a directory in which a folder that is looked into is a link.
+func within(dir string) error {
+	for _, name := range []string{"store", "store/blobs", "store/blobs/sha256", "store/ingest", "git", "engine", "engine/buildkit", "scratch"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if fi, err := os.Lstat(path); err == nil && !fi.IsDir() {
+			return fault.Hint(fmt.Errorf("clearing the cache: %s is not a directory", path),
+				"what a link leads to isn't cleared: remove it, or set TWICE_CACHE to where the whole cache is")
+		}
+	}
+	return nil
 }
 
 func openIfThere(dir string) (*store.Store, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/store"
 )
 
@@ -114,6 +115,31 @@ func TestClear(t *testing.T) {
 	}
 	if _, err := Clear(ctx, t.TempDir(), 0, false); err != nil {
 		t.Errorf("an empty cache: %v", err)
+	}
+}
+
+// A cache that somebody else has filled leads nowhere: what is outside stays.
+func TestClearStaysWithin(t *testing.T) {
+	for _, name := range []string{"scratch", "store/ingest", "store/blobs", "store/blobs/sha256", "store", "git", "engine", "engine/buildkit"} {
+		dir, outside := t.TempDir(), t.TempDir()
+		if _, err := store.Open(filepath.Join(dir, "store")); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(outside, "precious"), mib, 200*time.Hour)
+		write(t, filepath.Join(outside, "buildkit", "precious"), mib, 200*time.Hour)
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.RemoveAll(path), os.Symlink(outside, path)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Clear(t.Context(), dir, 0, false)
+		if err == nil || err.Error() != "clearing the cache: "+path+" is not a directory" || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, f := range []string{"precious", "buildkit/precious"} {
+			if _, err := os.Stat(filepath.Join(outside, f)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }
 
