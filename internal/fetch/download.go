@@ -34,8 +34,8 @@ func (d *download) get(ctx context.Context) (from string, failures causes, err e
 	if err := d.open(ctx); err != nil {
 		return "", nil, err
 	}
-	defer func() { d.w.Suspend() }()
-	if d.f.Store.Has(d.it.Digest) { // another process was quicker
+	defer func() { d.w.Suspend() }() // of the last one
+	if d.f.Store.Has(d.it.Digest) {  // another process was quicker
 		return "store", nil, d.w.Abort()
 	}
 	switch n := d.w.Len(); {
@@ -80,8 +80,13 @@ func (d *download) get(ctx context.Context) (from string, failures causes, err e
 	return d.rounds(ctx, d.it, d.urls, try)
 }
 
-func (d *download) open(ctx context.Context) (err error) {
-	d.w, err = d.f.Store.Resume(ctx, d.it.Digest)
+// open begins the item, or goes on with it. Where it can't, the Writer that there was
+// stays: it has ended, or is suspended in the end.
+func (d *download) open(ctx context.Context) error {
+	w, err := d.f.Store.Resume(ctx, d.it.Digest)
+	if err == nil {
+		d.w = w
+	}
 	return err
 }
 

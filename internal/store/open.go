@@ -149,6 +149,9 @@ func (s *Store) sweep() {
 
 func removeUnlocked(name string) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrPermission) { // it was being committed: a lock needs no more on a local disk
+		f, err = os.Open(name)
+	}
 	if err != nil {
 		return
 	}

@@ -56,6 +56,9 @@ func (s *Store) Resume(ctx context.Context, d digest.Digest) (*Writer, error) {
 	name := s.file("ingest/part-" + d.Encoded())
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if errors.Is(err, fs.ErrPermission) && os.Chmod(name, 0o644) == nil { // an older version was ended as it committed
+			f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		}
 		if err != nil {
 			return nil, s.writeError(err)
 		}
@@ -175,13 +178,19 @@ func (w *Writer) Suspend() error {
 }
 
 // publish syncs the file and renames it. The directory isn't synced: after a
-// crash the file is whole or absent, which is all that a store promises.
+// crash the file is whole or absent, which is all that a store promises. A part that
+// others may want to go on with stays writable for as long as it has its name.
 func (w *Writer) publish(name string, mode fs.FileMode) error {
 	if w.refused != nil {
 		_ = w.Abort()
 		return w.refused
 	}
-	err := errors.Join(w.f.Chmod(mode), w.f.Sync())
+	late := renameOpen && isPart(w.f.Name())
+	var err error
+	if !late {
+		err = w.f.Chmod(mode)
+	}
+	err = errors.Join(err, w.f.Sync())
 	if err == nil && !renameOpen {
 		err = w.f.Close()
 	}
@@ -192,8 +201,11 @@ func (w *Writer) publish(name string, mode fs.FileMode) error {
 		w.Abort()
 		return w.s.writeError(err)
 	}
+	if late {
+		err = w.f.Chmod(mode)
+	}
 	if renameOpen {
-		err = w.f.Close()
+		err = errors.Join(err, w.f.Close())
 	}
 	w.f = nil
 	return w.s.writeError(err)

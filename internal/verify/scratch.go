@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/craton-co/twice/internal/fault"
 )
@@ -14,27 +15,39 @@ func newScratch(parent string) (dir string, done func(), err error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", nil, scratchError(err)
 	}
-	old, err := filepath.Glob(filepath.Join(parent, "run-*"))
+	old, err := os.ReadDir(parent)
 	if err != nil {
-		return "", nil, err
+		return "", nil, scratchError(err)
 	}
-	for _, d := range old {
+	for _, e := range old {
+		if !strings.HasPrefix(e.Name(), "run-") {
+			continue
+		}
+		d := filepath.Join(parent, e.Name())
 		if release, ok := tryLock(d); ok {
 			_ = os.RemoveAll(d)
 			release()
 		}
 	}
-	if dir, err = os.MkdirTemp(parent, "run-"); err != nil {
-		return "", nil, scratchError(err)
+	// Who starts at the same time may take it for a dead run's, until it is locked.
+	for range 10 {
+		if dir, err = os.MkdirTemp(parent, "run-"); err != nil {
+			return "", nil, scratchError(err)
+		}
+		release, ok := tryLock(dir)
+		if !ok {
+			continue
+		}
+		if _, err := os.Lstat(dir); err != nil {
+			release()
+			continue
+		}
+		return dir, func() {
+			_ = os.RemoveAll(dir)
+			release()
+		}, nil
 	}
-	release, ok := tryLock(dir)
-	if !ok {
-		return "", nil, fmt.Errorf("making a scratch folder: %s is in use", dir)
-	}
-	return dir, func() {
-		_ = os.RemoveAll(dir)
-		release()
-	}, nil
+	return "", nil, scratchError(fmt.Errorf("%s can't be locked", dir))
 }
 
 func scratchError(err error) error {
