@@ -10,6 +10,7 @@ import (
 	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/compose"
 	"github.com/craton-co/twice/internal/resolve"
+	"github.com/craton-co/twice/internal/verify"
 	"github.com/spf13/cobra"
 )
 
@@ -52,6 +53,12 @@ func (e *engineFlags) add(cmd *cobra.Command) {
 
 // names is what the engines were asked for as, for a key.
 func (e *engineFlags) names() string { return strings.Join(e.addrs, " ") }
+
+// sides are the names of the sides that these engines build, and of the tree that
+// is compared without them.
+func (e *engineFlags) sides() []string {
+	return append(verify.SideNames(max(2, len(e.addrs))), "tree")
+}
 
 // engineRoot composes the root of the engine that Twice has inside.
 func engineRoot(ctx context.Context, tools resolve.Tools) (dir string, err error) {

@@ -5,12 +5,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
 	"github.com/craton-co/twice/internal/evidence"
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/image"
 	"github.com/craton-co/twice/internal/provenance"
 	"github.com/craton-co/twice/internal/publish"
@@ -83,7 +85,7 @@ func (p *publishFlags) run(cmd *cobra.Command, g *global, args []string) error {
 		return err
 	}
 	if p.from != "" && len(args) > 1 {
-		return fmt.Errorf("--from and a source: what is published has one origin")
+		return fault.Hint(errors.New("--from and a source: what is published has one origin"), "give one of them")
 	}
 	how := publish.How{MoveTag: p.moveTag}
 	if how.Signer, err = p.sign.signer(ctx); err != nil {
@@ -139,7 +141,7 @@ func (p *publishFlags) made(ctx context.Context, g *global, st *store.Store, arg
 		return publish.Evidence{}, err
 	}
 	opt.Clean = true
-	return withRunner(ctx, g, &p.verify.eng, []string{"A", "B", "tree"}, func(r *verify.Runner) (publish.Evidence, error) {
+	return withRunner(ctx, g, &p.verify.eng, p.verify.eng.sides(), func(r *verify.Runner) (publish.Evidence, error) {
 		var e publish.Evidence
 		if err := p.allowed(ctx, r, opt); err != nil {
 			return e, err

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/craton-co/twice/internal/evidence"
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/resolve"
 	"github.com/craton-co/twice/internal/verdict"
@@ -90,7 +91,7 @@ func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) 
 		return verify.Options{}, err
 	}
 	if v.runs < 0 || v.runs > 1000 {
-		return verify.Options{}, fmt.Errorf("--runs %d: a number from 1 to 1000 is wanted", v.runs)
+		return verify.Options{}, fault.Hint(fmt.Errorf("--runs %d: that many runs are not made", v.runs), "give a number from 1 to 1000, or 0 for as many as it takes")
 	}
 	return verify.Options{
 		Spec: spec(args), Resolve: v.src.options(g), Vary: axes, Fresh: v.fresh, Jobs: v.jobs, Engine: v.eng.names(),
@@ -101,7 +102,7 @@ func (v *verifyFlags) options(g *global, args []string, explain verify.Explain) 
 // run gives the verdict. One whose explanation was cut off is a verdict too.
 func (v *verifyFlags) run(cmd *cobra.Command, g *global, opt verify.Options) error {
 	opt.Differing = v.report.differing()
-	reached, err := withRunner(cmd.Context(), g, &v.eng, append(verify.SideNames(max(2, len(v.eng.addrs))), "tree"), func(r *verify.Runner) (*verdict.Verdict, error) {
+	reached, err := withRunner(cmd.Context(), g, &v.eng, v.eng.sides(), func(r *verify.Runner) (*verdict.Verdict, error) {
 		return r.Verify(cmd.Context(), opt)
 	})
 	if reached == nil {
@@ -161,8 +162,8 @@ artefact: binaries, rlibs, release archives, the image. The second build differs
 from the first in everything that must not matter: path, user, time zone,
 locale, umask, jobs, times and order of the files, and more.
 
-SOURCE is a directory (default: this one), crate:NAME@VERSION, or
-git+URL#COMMIT.
+SOURCE is a directory (default: this one), crate:NAME@VERSION (the newest
+without a version), git+URL#COMMIT, a .crate file, or a tar archive.
 
 --against compares the builds with what was released, or with an earlier
 verdict. The exit status says which of six things it is:

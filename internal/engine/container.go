@@ -60,7 +60,9 @@ func (c Container) start(ctx context.Context) (Engine, error) {
 	running, err := c.run(ctx, "container", "inspect", "--format", "{{.State.Running}}", c.Name())
 	switch {
 	case err != nil:
-		err = c.create(ctx)
+		if err = c.create(ctx); err != nil && c.exists(ctx) { // another run made it meanwhile
+			_, err = c.run(ctx, "start", c.Name())
+		}
 	case running != "true":
 		_, err = c.run(ctx, "start", c.Name())
 	}
@@ -75,6 +77,11 @@ func (c Container) start(ctx context.Context) (Engine, error) {
 	r.info.Kind = c.Program
 	r.info.Contained, r.info.Containment = c.contained(ctx)
 	return r, nil
+}
+
+func (c Container) exists(ctx context.Context) bool {
+	_, err := c.run(ctx, "container", "inspect", c.Name())
+	return err == nil
 }
 
 func (c Container) create(ctx context.Context) error {

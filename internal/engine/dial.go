@@ -13,6 +13,8 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/bklog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 
 	// Each of these adds the addresses of one scheme.
 	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
@@ -39,6 +41,11 @@ var Schemes = []string{
 // dialTimeout bounds the time in which an engine must answer.
 const dialTimeout = 20 * time.Second
 
+// askAgain is after how much silence an engine on another machine is asked whether it
+// is there: one that lost its power, or the way to it, doesn't say so. Servers refuse to be
+// asked more often than every five minutes.
+const askAgain = 5*time.Minute + 10*time.Second
+
 // Dial connects to a BuildKit that somebody else runs and asks it what it is.
 // An address is what BUILDKIT_HOST holds: unix:///run/buildkit/buildkitd.sock,
 // tcp://host:1234, docker-container://NAME, podman-container://NAME,
@@ -56,6 +63,9 @@ func Dial(ctx context.Context, addr string, t TLS) (Engine, error) {
 	opts, err := tlsOptions(u, t)
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", shown, err)
+	}
+	if u.Scheme == "tcp" {
+		opts = append(opts, client.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: askAgain, Timeout: dialTimeout})))
 	}
 	ctx, cancel := context.WithTimeoutCause(bklog.WithLogger(ctx, silent), dialTimeout,
 		fmt.Errorf("no answer within %s", dialTimeout))

@@ -72,6 +72,7 @@ func Open(repository name.Repository, opt Options) (*Repository, error) {
 	}
 	r.transport = http.DefaultTransport.(*http.Transport).Clone()
 	r.transport.MaxIdleConnsPerHost = 32 // blobs are asked for several at once
+	r.transport.DialContext = patient(r.transport.DialContext)
 	if opt.At != "" {
 		dial, registry := r.transport.DialContext, hostPort(repository.Registry)
 		r.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

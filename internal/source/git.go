@@ -48,6 +48,8 @@ var fixed = []string{
 	"-c", "protocol.file.allow=always",
 	"-c", "safe.directory=*",
 	"-c", "advice.detachedHead=false",
+	"-c", "http.lowSpeedLimit=1", // bytes a second: a host that says nothing any more is given up,
+	"-c", "http.lowSpeedTime=300", // in seconds
 }
 
 func gitEnv() []string {

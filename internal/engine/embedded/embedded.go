@@ -98,6 +98,7 @@ const (
 	defaultCacheMax = 30 << 30
 
 	startTimeout = 30 * time.Second
+	emptyTimeout = time.Hour               // for removing its cache
 	stopTimeout  = 1500 * time.Millisecond // then SIGKILL
 )
 

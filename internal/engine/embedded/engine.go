@@ -148,7 +148,7 @@ func (e *embedded) watchDisk() {
 
 // reclaim removes all of the cache that no job uses.
 func (e *embedded) reclaim(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, emptyTimeout)
 	defer cancel()
 	if err := e.client.Prune(ctx, nil, client.PruneAll); err != nil {
 		return fmt.Errorf("emptying the engine's cache: %w", err)
@@ -178,7 +178,9 @@ func (e *embedded) Close() error {
 		full := e.full
 		e.mu.Unlock()
 		if full {
-			e.err = e.state.reset()
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+			e.err = e.state.reset(ctx)
+			cancel()
 		}
 		e.err = errors.Join(e.err, e.release())
 	})

@@ -121,7 +121,7 @@ func TestCloseWhileRunning(t *testing.T) {
 	began := time.Now()
 	b.stop(e)
 	t.Logf("Close took %v", time.Since(began))
-	if d := time.Since(began); d > 2*time.Second+syncTimeout {
+	if d := time.Since(began); d > stopTimeout+2*time.Second+syncTimeout {
 		t.Errorf("Close took %v", d)
 	}
 	if err := <-done; !errors.Is(err, errClosed) {
@@ -144,7 +144,7 @@ func TestCloseIdle(t *testing.T) {
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
-		if d := time.Since(began); d > time.Second+syncTimeout {
+		if d := time.Since(began); d > stopTimeout+2*time.Second+syncTimeout {
 			t.Errorf("Close took %v", d)
 		}
 	}

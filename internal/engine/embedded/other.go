@@ -13,7 +13,7 @@ import (
 // Start fails: the embedded engine needs Linux.
 func Start(context.Context, Options) (engine.Engine, error) {
 	return nil, fault.Hint(errors.New("the embedded engine runs on Linux only"),
-		"give a BuildKit with --engine, docker-container://NAME for instance")
+		"install Docker or Podman, whose BuildKit is found by itself, or name one with --engine")
 }
 
 func isRunc() bool { return false }

@@ -125,7 +125,7 @@ func (e *embedded) start(ctx context.Context, runc string) error {
 	reply, err := e.launch(ctx, cfg)
 	var broken *stateBroken
 	if errors.As(err, &broken) {
-		if err := e.state.reset(); err != nil {
+		if err := e.state.reset(ctx); err != nil {
 			return err
 		}
 		reply, err = e.launch(ctx, cfg)
@@ -159,7 +159,7 @@ func (e *embedded) config(groups *cgroups) childConfig {
 
 // empty removes BuildKit's state, where files may belong to users of the
 // engine's namespace: only there can they be removed.
-func (e *embedded) empty(st *state) error {
+func (e *embedded) empty(ctx context.Context, st *state) error {
 	if e.users == nil {
 		return os.RemoveAll(st.path("buildkit"))
 	}
@@ -171,7 +171,7 @@ func (e *embedded) empty(st *state) error {
 		return err
 	}
 	old := e.child
-	_, err = e.launch(context.Background(), cfg)
+	_, err = e.launch(ctx, cfg)
 	if err == nil {
 		e.child.stop(stopTimeout)
 	}
@@ -200,6 +200,10 @@ func (e *embedded) launch(ctx context.Context, cfg childConfig) (childReply, err
 		c.stop(0)
 		return reply, fault.Hint(fmt.Errorf("moving the engine to its cgroup: %w", err), privilegedHint)
 	}
+	limit := startTimeout
+	if cfg.Empty { // however much that is
+		limit = emptyTimeout
+	}
 	got := make(chan error, 1)
 	go func() {
 		err := send(c.control, cfg)
@@ -214,10 +218,10 @@ func (e *embedded) launch(ctx context.Context, cfg childConfig) (childReply, err
 		c.stop(0)
 		<-got
 		return reply, fmt.Errorf("starting the engine: %w", context.Cause(ctx))
-	case <-time.After(startTimeout):
+	case <-time.After(limit):
 		c.stop(0)
 		<-got
-		return reply, e.withLog(fmt.Errorf("the engine did not start within %s", startTimeout))
+		return reply, e.withLog(fmt.Errorf("the engine did not start within %s", limit))
 	}
 	if err != nil {
 		// It ended without an answer: a panic of the database's, perhaps.

@@ -26,13 +26,13 @@ type state struct {
 	lock *os.File
 	fd   int // of dir, to ask for free space
 	// empty removes what is in buildkit/ and can't be removed by this user
-	empty func(*state) error
+	empty func(context.Context, *state) error
 }
 
 func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
 
 // openState makes dir, waits for its lock and checks that it can be used.
-func openState(ctx context.Context, dir string, waiting func(pid int), empty func(*state) error) (*state, error) {
+func openState(ctx context.Context, dir string, waiting func(pid int), empty func(context.Context, *state) error) (*state, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("engine state: %w", err)
@@ -52,7 +52,7 @@ func openState(ctx context.Context, dir string, waiting func(pid int), empty fun
 	}
 	s := &state{dir: dir, lock: lock, fd: -1, empty: empty}
 	if err = s.check(); err == nil {
-		err = s.begin()
+		err = s.begin(ctx)
 	}
 	if err == nil {
 		err = s.sweep()
@@ -144,11 +144,11 @@ func (s *state) sweep() error {
 }
 
 // reset removes BuildKit's cache.
-func (s *state) reset() error {
+func (s *state) reset(ctx context.Context) error {
 	dir := s.path("buildkit")
 	err := os.RemoveAll(dir)
 	if errors.Is(err, fs.ErrPermission) && s.empty != nil {
-		err = s.empty(s)
+		err = s.empty(ctx, s)
 	}
 	if err != nil {
 		return stateError(err)

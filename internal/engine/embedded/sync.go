@@ -4,6 +4,7 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -31,7 +32,7 @@ func bootID() []byte {
 }
 
 // begin removes a state that is not to be trusted, and marks it as in use.
-func (s *state) begin() error {
+func (s *state) begin(ctx context.Context) error {
 	path := s.path("unsynced")
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -39,7 +40,7 @@ func (s *state) begin() error {
 	}
 	boot := bootID()
 	if err == nil && !bytes.Equal(old, boot) {
-		if err := s.reset(); err != nil {
+		if err := s.reset(ctx); err != nil {
 			return err
 		}
 	}
