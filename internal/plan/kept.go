@@ -78,7 +78,7 @@ const refuse = `case "\${CARGO_MANIFEST_DIR:-$cargo_home/registry/}" in "$cargo_
 // Cargo names the folder of a package of the sources, and the address of one from git.
 const judgeKept = `grep '^ *Compiling ' /tmp/kept/said | grep -vc ' (/.*)$' > /var/lib/twice-kept/crates || :
 why=$(awk -F'\t' -v src="$src" -v target="$target" '
-function ours(f) { return index(f, src "/") == 1 && f != target && index(f, target "/") != 1 }
+function ours(f) { return index(f, "/in/source/") == 1 || index(f, src "/") == 1 && f != target && index(f, target "/") != 1 }
 $1 == "end" { ended = 1 }
 $1 == "P" { exe[$2] = $4 }
 $1 == "P" && ours($4) { why = "a program of the sources was run: " $4 }

@@ -52,7 +52,13 @@ func (opt Options) wanted(v *verdict.Verdict) bool {
 	case Quick:
 		longest := 0.0
 		for _, b := range v.Builds {
-			longest = max(longest, b.Seconds)
+			seconds := b.Seconds
+			for _, d := range b.Dependencies {
+				if d.Earlier { // a bisection compiles them each time
+					seconds += d.Until.Sub(d.From).Seconds()
+				}
+			}
+			longest = max(longest, seconds)
 		}
 		return v.FromCache == nil && longest*float64(bisect.Bound(len(v.Varied))) <= QuickLimit.Seconds()
 	}

@@ -224,6 +224,9 @@ func TestWanted(t *testing.T) {
 	}
 	stored, explained, cutOff := mismatch(2), mismatch(2), mismatch(2)
 	now := time.Now()
+	kept, before := mismatch(1), mismatch(1)
+	kept.Builds[0].Dependencies = []verdict.Dependencies{{From: now.Add(-time.Minute), Until: now}}
+	before.Builds[0].Dependencies = []verdict.Dependencies{{From: now.Add(-time.Minute), Until: now, Earlier: true}}
 	stored.FromCache = &now
 	explained.Bisection = &verdict.Bisection{Conclusion: bisect.Axes, Runs: 2}
 	cutOff.Bisection = &verdict.Bisection{Conclusion: bisect.Unfinished}
@@ -235,6 +238,8 @@ func TestWanted(t *testing.T) {
 		"nobody asked":         {Options{}, mismatch(1), false},
 		"it is quick":          {Options{Explain: Quick}, mismatch(12), true},
 		"it is slow":           {Options{Explain: Quick}, mismatch(12.5), false},
+		"compiled just now":    {Options{Explain: Quick}, kept, true},
+		"compiled before":      {Options{Explain: Quick}, before, false},
 		"it is known":          {Options{Explain: Quick}, stored, false},
 		"asked":                {Options{Explain: Always}, mismatch(1000), true},
 		"asked, and known":     {Options{Explain: Always}, stored, true},

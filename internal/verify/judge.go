@@ -21,6 +21,7 @@ import (
 	"github.com/craton-co/twice/internal/plan"
 	"github.com/craton-co/twice/internal/report"
 	"github.com/craton-co/twice/internal/scan"
+	"github.com/craton-co/twice/internal/source"
 	"github.com/craton-co/twice/internal/verdict"
 	"github.com/opencontainers/go-digest"
 )
@@ -190,7 +191,7 @@ func (r *Runner) warnings(ctx context.Context, prep *Prepared, opt Options, side
 	if what := prep.Project.MissesGit(); what != "" {
 		out = append(out, verdict.Warning{Kind: "git", Text: what + " asks git, and the build has none: git = true in twice.toml gives it the commit and its tags"})
 	}
-	if src.EpochFrom == "none" {
+	if src.EpochFrom == source.FromNothing {
 		out = append(out, verdict.Warning{Kind: "epoch", Text: "the sources have no time of their own: SOURCE_DATE_EPOCH is 0; set epoch in twice.toml or commit them to git"})
 	}
 	out = append(out, limits(prep.Project)...)

@@ -65,7 +65,7 @@ func (s *side) plan(prep *Prepared, pl *plan.Plan) *plan.Plan {
 // compiled apart.
 func (s *side) readKept(build, out string) (*verdict.Dependencies, error) {
 	dir := filepath.Join(out, "kept")
-	if _, err := os.Stat(dir); os.IsNotExist(err) {
+	if _, err := os.Stat(dir); os.IsNotExist(err) || !s.keeps {
 		return nil, nil
 	}
 	d := &verdict.Dependencies{Build: build}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/craton-co/twice/internal/verdict"
@@ -42,7 +43,7 @@ func TestReadKept(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s := &side{start: start}
+			s := &side{start: start, keeps: true}
 			d, err := s.readKept("app", out)
 			if err != nil {
 				t.Fatal(err)
@@ -59,7 +60,15 @@ func TestReadKept(t *testing.T) {
 			}
 		})
 	}
-	if d, err := (&side{}).readKept("app", t.TempDir()); d != nil || err != nil {
+	if d, err := (&side{keeps: true}).readKept("app", t.TempDir()); d != nil || err != nil {
 		t.Error("a build that compiled all by itself has kept something", d, err)
+	}
+	// What a build script wrote there.
+	out := t.TempDir()
+	if err := os.CopyFS(filepath.Join(out, "kept"), fstest.MapFS{"crates": {Data: []byte("99")}}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := (&side{}).readKept("app", out); d != nil || err != nil {
+		t.Error("a build that keeps nothing is believed", d, err)
 	}
 }

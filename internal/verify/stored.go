@@ -12,8 +12,9 @@ import (
 )
 
 // verdictKey identifies everything that a verdict depends on: the plans, what
-// is made of their output, and the axes.
-func (prep *Prepared) verdictKey(opt Options) digest.Digest {
+// is made of their output, and the axes. A verdict on kept dependencies never stands for
+// one that compiled all of it: that a build kept none is its own word.
+func (prep *Prepared) verdictKey(opt Options, kept bool) digest.Digest {
 	type entry struct {
 		Schema   int
 		Plans    []digest.Digest
@@ -28,8 +29,9 @@ func (prep *Prepared) verdictKey(opt Options) digest.Digest {
 		Writer   string
 		Engine   string
 		Jobs     int
+		Kept     bool `json:",omitempty"`
 	}
-	e := entry{Schema: verdict.Schema, Config: prep.Project.Config, Profile: prep.Project.Profile, Runtimes: map[string]digest.Digest{}, Epoch: prep.Project.Source.Epoch,
+	e := entry{Kept: kept, Schema: verdict.Schema, Config: prep.Project.Config, Profile: prep.Project.Profile, Runtimes: map[string]digest.Digest{}, Epoch: prep.Project.Source.Epoch,
 		Version: prep.Project.Version(), Commit: prep.Project.Source.Commit, Dirty: prep.Project.Source.Dirty, Vary: opt.Vary,
 		Writer: layer.CompressorVersion + " " + opt.Version, Engine: opt.Engine, Jobs: opt.Jobs}
 	for _, p := range prep.Plans {

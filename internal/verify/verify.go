@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/craton-co/twice/internal/artefact"
@@ -342,10 +343,13 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	if v, err := prep.expected(ctx, ref, opt); v != nil || err != nil {
 		return v, err
 	}
-	key := prep.verdictKey(opt)
+	key := prep.verdictKey(opt, opt.keepsDependencies(prep))
 	var stored *verdict.Verdict
 	if !opt.Fresh && opt.Rebuild == nil && opt.Keep == "" && opt.Differing == nil {
-		stored = r.recall(key)
+		stored = r.recall(prep.verdictKey(opt, false))
+		if stored == nil && !opt.Clean && ref == nil {
+			stored = r.recall(key)
+		}
 		if stored != nil && (opt.Clean || ref != nil) && !isClean(stored) {
 			stored = nil
 		}
@@ -508,7 +512,7 @@ func (r *Runner) build(ctx context.Context, engine Builder, prep *Prepared, s *s
 		name := prep.Project.Config.Builds[i].Name
 		b := artefact.Build{
 			Project: prep.Project, Inputs: prep.Inputs, Config: prep.Project.Config.Builds[i],
-			Out: filepath.Join(s.dir, name, "out"), Work: filepath.Join(s.dir, name, "made"),
+			Out: filepath.Join(s.dir, strconv.Itoa(i), "out"), Work: filepath.Join(s.dir, strconv.Itoa(i), "made"),
 		}
 		for _, d := range []string{b.Out, b.Work} {
 			if err := os.MkdirAll(d, 0o700); err != nil {

@@ -166,7 +166,7 @@ cat /proc/net/snmp /proc/net/snmp6 2>/dev/null | awk '$1 == of { for (i in name)
 END { printf "%.0f\n", n }' > /var/lib/twice-kept/network
 grep '^ *Compiling ' /tmp/kept/said | grep -vc ' (/.*)$' > /var/lib/twice-kept/crates || :
 why=$(awk -F'\t' -v src="$src" -v target="$target" '
-function ours(f) { return index(f, src "/") == 1 && f != target && index(f, target "/") != 1 }
+function ours(f) { return index(f, "/in/source/") == 1 || index(f, src "/") == 1 && f != target && index(f, target "/") != 1 }
 $1 == "end" { ended = 1 }
 $1 == "P" { exe[$2] = $4 }
 $1 == "P" && ours($4) { why = "a program of the sources was run: " $4 }
