@@ -73,6 +73,9 @@ func unpack(ctx context.Context, st *store.Store, pkg images.Package, keep func(
 		return unpacked{}, err
 	}
 	defer f.Close()
+	if err := st.Verify(ctx, pkg.Digest()); err != nil { // it may have changed at rest
+		return unpacked{}, err
+	}
 	u := unpacked{pkg: pkg}
 	if u.deb, err = debian.ReadDeb(ctx, f, pkg.Size); err != nil {
 		return u, err

@@ -49,8 +49,9 @@ type Verifier struct {
 const Policy = BuilderID + "/blob/main/docs/evidence.md"
 
 // NewSummary is the summary of an artefact at an address. passed is what the
-// verdict says; one that failed has no level but FAILED.
-func NewSummary(artefact Resource, uri string, statement []byte, reached time.Time, twice string, passed bool) *Summary {
+// verdict says; one that failed has no level but FAILED. Without all of what could be varied
+// two builds don't have Twice's own level.
+func NewSummary(artefact Resource, uri string, statement []byte, reached time.Time, twice string, passed, all bool) *Summary {
 	s := &Summary{
 		Type: StatementType, Subject: []Resource{artefact}, PredicateType: SummaryType,
 		Predicate: Verification{
@@ -59,6 +60,9 @@ func NewSummary(artefact Resource, uri string, statement []byte, reached time.Ti
 			InputAttestations:  []Resource{{Name: "statement", Digest: Sum(digest.FromBytes(statement)), MediaType: "application/vnd.in-toto+json"}},
 			VerificationResult: "PASSED", VerifiedLevels: []string{LevelSLSA, LevelTwice}, SLSAVersion: "1.0",
 		},
+	}
+	if !all {
+		s.Predicate.VerifiedLevels = []string{LevelSLSA}
 	}
 	if !passed {
 		s.Predicate.VerificationResult, s.Predicate.VerifiedLevels = "FAILED", []string{"FAILED"}

@@ -3,6 +3,7 @@ package publish
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -68,7 +69,7 @@ func (e Evidence) statements(image digest.Digest, uri string) ([]statement, erro
 	if err != nil {
 		return nil, err
 	}
-	summary, err := provenance.NewSummary(resource, uri, e.Statement.Data, e.Verdict.Reached, e.Verdict.Twice, e.Verdict.Word == verdict.Reproducible).JSON()
+	summary, err := provenance.NewSummary(resource, uri, e.Statement.Data, e.Verdict.Reached, e.Verdict.Twice, e.Verdict.Word == verdict.Reproducible, variesAll(e.Verdict)).JSON()
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +81,12 @@ func (e Evidence) statements(image digest.Digest, uri string) ([]statement, erro
 		return nil, err
 	}
 	return []statement{{provenance.SLSA, e.Statement.Data}, {provenance.RecordType, record}, {provenance.SummaryType, summary}, {ImageSignature, signature}}, nil
+}
+
+// variesAll says whether the second build differed in all that could be varied: nobody left
+// an axis out.
+func variesAll(v *verdict.Verdict) bool {
+	return !slices.ContainsFunc(v.NotVaried, func(a verdict.Axis) bool { return a.Why == verdict.LeftOut })
 }
 
 // subject is the statement's resource for an image.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
@@ -51,15 +52,24 @@ func Toolchain(ctx context.Context, tools Tools, channel string, components, tar
 	if err != nil {
 		return lock.Toolchain{}, err
 	}
-	if pin.Tree, err = firstTree(ctx, tools, pin); err != nil {
+	installed := false
+	if pin.Tree, installed, err = firstTree(ctx, tools, pin); err != nil {
 		return lock.Toolchain{}, fmt.Errorf("hashing Rust %s: %w", channel, err)
 	}
 	vouched, err := vouchToolchain(ctx, tools, pin, components, targets)
 	if err != nil {
 		return lock.Toolchain{}, err
 	}
+	if installed && !strings.HasPrefix(vouched, lock.Unsigned) {
+		vouched += installedHere
+	}
 	return lock.Toolchain{Pin: pin, Vouched: vouched}, nil
 }
+
+// installedHere follows who signed for the tarballs, where the files whose digest is locked
+// came from a toolchain on this machine: nobody signed for what it has become since. Who has
+// only the tarballs gets an error if it is something else.
+const installedHere = ", for the tarballs; the files are those that were installed where this was locked"
 
 // vouchToolchain finds out who signed for a pin: it has to be what the signed
 // manifest of the distribution server says. rustup's copy is another text.
@@ -125,20 +135,22 @@ func manifest(ctx context.Context, tools Tools, channel string) (*rust.Manifest,
 
 // firstTree is the digest of a toolchain that no lock has hashed yet: of an
 // installed one, else of its tarballs.
-func firstTree(ctx context.Context, tools Tools, pin rust.Pin) (digest.Digest, error) {
+func firstTree(ctx context.Context, tools Tools, pin rust.Pin) (d digest.Digest, installed bool, err error) {
 	if dir, err := rust.Installed(ctx, pin); err == nil {
 		t, err := rust.InstalledTree(ctx, dir, pin)
 		if err != nil {
-			return "", err
+			return "", true, err
 		}
-		return layer.TreeDigest(t)
+		d, err := layer.TreeDigest(t)
+		return d, true, err
 	}
 	t, done, err := unpackedTree(ctx, tools, pin)
 	if err != nil {
-		return "", fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)
+		return "", false, fault.Hintf(err, "`rustup toolchain install %s` brings the same files", pin.Channel)
 	}
 	defer done()
-	return layer.TreeDigest(t)
+	d, err = layer.TreeDigest(t)
+	return d, false, err
 }
 
 // ToolchainTree is the files of a pinned toolchain: from an installed one, else

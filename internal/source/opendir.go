@@ -43,7 +43,7 @@ func openDirectory(ctx context.Context, spec string, opt Options) (*Source, erro
 	if err == nil {
 		s.Root = dir
 		if top == "" {
-			err = s.fromPlain(ctx, dir, opt)
+			err = s.fromPlain(ctx, sp, dir, opt)
 		} else {
 			err = s.fromWorktree(ctx, sp, top, dir, opt)
 		}
@@ -139,7 +139,7 @@ func (s *Source) fromWorktree(ctx context.Context, sp *spool.Spool, top, dir str
 		return s.dirtyError()
 	}
 	if s.Dirty {
-		err = addWorktree(ctx, s.Tree, r, "", 0)
+		err = addWorktree(ctx, sp, s.Tree, r, "", 0)
 	} else {
 		err = s.readHead(ctx, sp, top, root)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,12 +13,13 @@ import (
 	"github.com/craton-co/twice/internal/cargo"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/layer"
+	"github.com/craton-co/twice/internal/spool"
 )
 
 // fromPlain takes all files of a directory that git knows nothing of, except
 // .git and Cargo's target directories. If dir is a member of a workspace it is
 // the workspace that is taken.
-func (s *Source) fromPlain(ctx context.Context, dir string, opt Options) error {
+func (s *Source) fromPlain(ctx context.Context, sp *spool.Spool, dir string, opt Options) error {
 	root, err := plainRoot(dir)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *Source) fromPlain(ctx context.Context, dir string, opt Options) error {
 		if err != nil {
 			return err
 		}
-		return addOnDisk(s.Tree, name, rel)
+		return addOnDisk(ctx, sp, s.Tree, name, rel)
 	})
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func plainRoot(dir string) (string, error) {
 
 // addWorktree adds what is on disk of the files in r's directory that git
 // tracks or that it would track. At is the directory's place in the tree.
-func addWorktree(ctx context.Context, tree *layer.Tree, r repo, at string, depth int) error {
+func addWorktree(ctx context.Context, sp *spool.Spool, tree *layer.Tree, r repo, at string, depth int) error {
 	if depth > maxModuleDeep {
 		return fmt.Errorf("%s: submodules too deep", at)
 	}
@@ -122,12 +122,12 @@ func addWorktree(ctx context.Context, tree *layer.Tree, r repo, at string, depth
 			return err
 		}
 		if info.IsDir() { // a submodule, or a repository inside this one
-			if err := addWorktree(ctx, tree, repo{full}, path.Join(at, name), depth+1); err != nil {
+			if err := addWorktree(ctx, sp, tree, repo{full}, path.Join(at, name), depth+1); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := addOnDisk(tree, full, path.Join(at, name)); err != nil {
+		if err := addOnDisk(ctx, sp, tree, full, path.Join(at, name)); err != nil {
 			return err
 		}
 	}
@@ -147,8 +147,9 @@ func behindLink(known map[string]bool, root, dir string) bool {
 	return v
 }
 
-// addOnDisk adds what is at full.
-func addOnDisk(tree *layer.Tree, full, at string) error {
+// addOnDisk adds what is at full, as it is now: it is read more than once, and somebody
+// may be at work there.
+func addOnDisk(ctx context.Context, sp *spool.Spool, tree *layer.Tree, full, at string) error {
 	info, err := os.Lstat(full)
 	if err != nil {
 		return err
@@ -178,7 +179,17 @@ func addOnDisk(tree *layer.Tree, full, at string) error {
 	if info.Mode()&0o100 != 0 {
 		e.Mode = 0o755
 	}
+	f, err := os.Open(full)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return err
+	}
 	e.Size = info.Size()
-	e.Open = func() (io.ReadCloser, error) { return os.Open(full) }
+	if e.Open, err = sp.Put(ctx, f, e.Size); err != nil {
+		return fmt.Errorf("reading %s: %w", at, err)
+	}
 	return tree.Add(e)
 }

@@ -89,7 +89,7 @@ func Open(ctx context.Context, spec string, opt Options) (*Source, error) {
 		s, err = openDirectory(ctx, spec, opt)
 	}
 	if err != nil {
-		return nil, fault.Hint(fmt.Errorf("opening source %s: %w", redact(spec), err), "name a directory, crate:NAME@VERSION, or git+URL#COMMIT")
+		return nil, fault.Hint(fmt.Errorf("opening source %s: %w", redact(spec), err), "name a directory, crate:NAME@VERSION, git+URL#COMMIT, a .crate file or a tar archive")
 	}
 	return s, nil
 }
