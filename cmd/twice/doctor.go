@@ -1,3 +1,5 @@
+//go:build !ahead
+
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 
 	"github.com/craton-co/twice/internal/address"
 	"github.com/craton-co/twice/internal/doctor"
+	"github.com/craton-co/twice/internal/engine/embedded"
 	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/resolve"
@@ -22,7 +25,7 @@ func newDoctor(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor [SOURCE]",
 		Short: "what this machine lacks, with the command that mends it",
-		Long: `Doctor looks at what builds need of this machine: the kernel, the user, git, the
+		Long: `Doctor looks at what builds need of this machine: an engine, the kernel, git, the
 cache and its disk, the toolchain, the places that inputs are fetched from (not with
 --offline). With a SOURCE, or in a workspace, it looks at that too. It changes nothing.
 
@@ -74,6 +77,7 @@ The exit status is 1 when something is missing; warnings and notes are no failur
 // machine is this one, with what it takes to ask the network.
 func (g *global) machine() (doctor.Machine, []doctor.Place, error) {
 	m := doctor.This()
+	m.Mounts = embedded.Privileged()
 	m.Rust = func(ctx context.Context) error {
 		pin, err := resolve.BuiltinToolchain()
 		if err == nil {

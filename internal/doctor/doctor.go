@@ -13,8 +13,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/user"
 	"path"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/craton-co/twice/internal/cache"
@@ -43,7 +45,9 @@ type Line struct {
 type Machine struct {
 	OS, Arch string
 	UID      int
-	FS       fs.FS // the root
+	User     string // its name
+	Mounts   bool   // may this user mount? Only root is asked.
+	FS       fs.FS  // the root
 	LookPath func(name string) (string, error)
 	Free     func(dir string) (int64, error)
 	Writable func(dir string) error
@@ -66,7 +70,7 @@ type Place struct {
 func This() Machine {
 	dir, _ := store.DefaultDir()
 	return Machine{
-		OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Getuid(), FS: os.DirFS("/"), LookPath: exec.LookPath, Free: cache.Free, CacheDir: dir, Env: os.Getenv,
+		OS: runtime.GOOS, Arch: runtime.GOARCH, UID: os.Geteuid(), User: userName(), FS: os.DirFS("/"), LookPath: exec.LookPath, Free: cache.Free, CacheDir: dir, Env: os.Getenv,
 		Writable: func(dir string) error {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return err
@@ -80,16 +84,30 @@ func This() Machine {
 	}
 }
 
+func userName() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}
+
 // enough is what the cache should have for a project of middling size.
 const enough = 10 << 30
 
 // Run makes all checks of the machine; places are those that are asked.
 func Run(ctx context.Context, m Machine, places []Place) []Line {
-	lines := []Line{m.platform(), m.user(), m.overlay(), m.cgroup(), m.git(), m.cache(), m.disk()}
+	lines := []Line{m.platform(), m.engine()}
+	if m.inside() {
+		lines = append(lines, m.overlay(), m.cgroup())
+	}
+	lines = append(lines, m.git(), m.cache(), m.disk())
 	if m.Rust != nil {
 		lines = append(lines, m.rust(ctx))
 	}
-	lines = append(lines, m.binfmt())
+	if m.OS == "linux" {
+		lines = append(lines, m.binfmt())
+	}
 	if m.Get != nil {
 		for _, p := range places {
 			lines = append(lines, m.place(ctx, p))
@@ -100,20 +118,82 @@ func Run(ctx context.Context, m Machine, places []Place) []Line {
 
 func (m Machine) platform() Line {
 	l := Line{"platform", OK, m.OS + "/" + m.Arch, ""}
-	switch {
-	case m.OS != "linux":
-		l.State, l.Mend = Missing, "run twice on Linux, or give it an engine there: --engine tcp://HOST:1234"
-	case m.Arch != "amd64":
-		l.State, l.Mend = Warning, "builds are for linux/amd64: `docker run --privileged --rm tonistiigi/binfmt --install amd64`, then --engine with that Docker's BuildKit"
+	if !m.inside() {
+		l.State, l.Found = Note, l.Found+"; the engine that Twice has inside runs on linux/amd64 only"
 	}
 	return l
 }
 
-func (m Machine) user() Line {
-	if m.UID == 0 {
-		return Line{"user", OK, "root", ""}
+// inside says whether the engine that Twice has inside is for this machine.
+func (m Machine) inside() bool { return m.OS == "linux" && m.Arch == "amd64" }
+
+// engine is the one that a build would have, in the order in which they are tried.
+func (m Machine) engine() Line {
+	if host := m.Env("BUILDKIT_HOST"); host != "" {
+		return Line{"engine", OK, "BUILDKIT_HOST names " + host, ""}
 	}
-	return Line{"user", Missing, fmt.Sprintf("uid %d; the embedded engine needs root", m.UID), "`sudo -E twice …`, or --engine with a BuildKit that runs already"}
+	var why, mend string
+	if m.inside() {
+		if m.UID == 0 && m.Mounts {
+			return Line{"engine", OK, "embedded: this user is root", ""}
+		}
+		if why, mend = m.noNamespaces(); why == "" {
+			if one := m.oneUser(); one != "" {
+				return Line{"engine", Note, "rootless, with one user only (" + one + "): the user is not varied",
+					"`apt-get install uidmap`, and a line NAME:100000:65536 in /etc/subuid and /etc/subgid"}
+			}
+			return Line{"engine", OK, "rootless", ""}
+		}
+		why = "rootless can't run: " + why + "; "
+	}
+	for _, name := range []string{"docker", "podman"} {
+		if _, err := m.LookPath(name); err == nil {
+			return Line{"engine", OK, why + name + " is installed", ""}
+		}
+	}
+	if mend != "" {
+		mend = mend + ", or "
+	}
+	return Line{"engine", Missing, why + "neither Docker nor Podman is installed", mend + "install one of these, or name a BuildKit that runs: --engine tcp://HOST:1234"}
+}
+
+// noNamespaces says why this user can't make a user namespace, and what mends it.
+func (m Machine) noNamespaces() (why, mend string) {
+	for _, s := range []struct{ name, bad, good string }{
+		{"user/max_user_namespaces", "0", "65536"},
+		{"kernel/unprivileged_userns_clone", "0", "1"},
+		{"kernel/apparmor_restrict_unprivileged_userns", "1", "0"},
+	} {
+		if strings.TrimSpace(m.read("proc/sys/"+s.name)) == s.bad {
+			name := strings.ReplaceAll(s.name, "/", ".")
+			return name + " is " + s.bad, "`sysctl " + name + "=" + s.good + "`"
+		}
+	}
+	return "", ""
+}
+
+// oneUser says why there are no users for steps of the rootless engine but root.
+func (m Machine) oneUser() string {
+	for _, p := range []string{"newuidmap", "newgidmap"} {
+		if _, err := m.LookPath(p); err != nil {
+			return p + " is not installed"
+		}
+	}
+	for _, name := range []string{"etc/subuid", "etc/subgid"} {
+		lent := false
+		for line := range strings.Lines(m.read(name)) {
+			f := strings.Split(strings.TrimSpace(line), ":")
+			if len(f) != 3 || f[0] != m.User && f[0] != strconv.Itoa(m.UID) {
+				continue
+			}
+			n, err := strconv.Atoi(f[2])
+			lent = lent || err == nil && n >= 65536
+		}
+		if !lent {
+			return "/" + name + " lends no range of 65536"
+		}
+	}
+	return ""
 }
 
 func (m Machine) read(name string) string {
@@ -141,6 +221,9 @@ func (m Machine) cgroup() Line {
 	_, err1 := fs.Stat(m.FS, "sys/fs/cgroup/memory")
 	_, err2 := fs.Stat(m.FS, "sys/fs/cgroup/pids")
 	if has(v2, "memory") && has(v2, "pids") || err1 == nil && err2 == nil {
+		if m.UID != 0 {
+			return Line{"cgroups", Note, "without root the memory of builds is not limited", ""}
+		}
 		return Line{"cgroups", OK, "memory and pids", ""}
 	}
 	return Line{"cgroups", Warning, "no memory and pids controllers: builds are not contained", "boot with systemd.unified_cgroup_hierarchy=1, or in a container run it with --cgroupns=host --privileged"}
@@ -205,9 +288,9 @@ const BinfmtHint = "`docker run --privileged --rm tonistiigi/binfmt --install ar
 // binfmt looks for a handler of arm64 programs, which running them takes;
 // cross-compiling for arm64 doesn't.
 func (m Machine) binfmt() Line {
-	want := map[string]string{"amd64": "qemu-aarch64", "arm64": "qemu-x86_64"}[m.Arch]
-	if want == "" {
-		want = "qemu-x86_64"
+	want := "qemu-x86_64"
+	if m.Arch == "amd64" {
+		want = "qemu-aarch64"
 	}
 	if strings.HasPrefix(m.read(path.Join("proc/sys/fs/binfmt_misc", want)), "enabled") {
 		return Line{"emulation", OK, want + " is registered", ""}
