@@ -178,7 +178,8 @@ func readReviews(dir string) (*lock.Lock, error) {
 	name := filepath.Join(dir, lock.Name)
 	data, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fault.Hint(fmt.Errorf("%s isn't there, and reviews are recorded in it", name), "run `twice lock`")
+		return nil, fault.Hint(fmt.Errorf("%s isn't there, and reviews are recorded in it", name),
+			"of a workspace's directory `twice lock` writes it; what was seen elsewhere is recorded there by --from FILE --accept NAME DIRECTORY")
 	} else if err != nil {
 		return nil, fmt.Errorf("reading the lock: %w", err)
 	}

@@ -100,6 +100,7 @@ twice.lock that it was.`,
 		if err != nil {
 			return err
 		}
+		defer keepInputs(cmd.Context(), tools, p)
 		p.Start("check")
 		defer p.pause(false)
 		switch {

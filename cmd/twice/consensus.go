@@ -76,10 +76,10 @@ func (c *consensusFlags) run(ctx context.Context, g *global, what string) error 
 	switch c.question.By {
 	case consensus.Identity, consensus.Person, consensus.Organisation:
 	default:
-		return fmt.Errorf("--by %s: what counts once is identity, person or organisation", c.by)
+		return fault.Hint(fmt.Errorf("--by %s: nothing that counts once is called so", c.by), "identity, person or organisation")
 	}
 	if c.question.Required < 1 {
-		return fmt.Errorf("--require %d: nobody has to agree with that", c.question.Required)
+		return fault.Hint(fmt.Errorf("--require %d: nobody has to agree with that", c.question.Required), "give 1 or more")
 	}
 	policy, list, err := c.policy()
 	if err != nil {

@@ -54,7 +54,7 @@ of their own, with --in: twice consensus --records reads it there.`,
 func (s *signStatement) run(ctx context.Context, g *global, name string) error {
 	switch {
 	case s.sign.none:
-		return errors.New("--no-sign: there is nothing else that sign does")
+		return fault.Hint(errors.New("--no-sign: there is nothing else that sign does"), "give --key FILE, --ssh-key FILE or --keyless")
 	case s.out == "" && s.attach == "":
 		return fault.Hint(errors.New("the bundle would go nowhere"), "give -o FILE, --attach IMAGE@sha256:…, or both")
 	case s.in != "" && s.attach == "":

@@ -101,7 +101,7 @@ uses the cache. Verdicts are kept.`,
 			return err
 		}
 		release, err := store.UseAlone(cmd.Context(), dir, func() {
-			fmt.Fprintln(cmd.ErrOrStderr(), "waiting for the commands that use the cache")
+			fmt.Fprintln(cmd.ErrOrStderr(), "twice: waiting for the commands that use the cache")
 		})
 		if err != nil {
 			return err
@@ -137,6 +137,6 @@ func useCache(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = store.Use(ctx, dir, func() { fmt.Fprintln(os.Stderr, "waiting for twice store gc") })
+	_, err = store.Use(ctx, dir, func() { fmt.Fprintln(os.Stderr, "twice: waiting for twice store gc") })
 	return err
 }

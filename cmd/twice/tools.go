@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/craton-co/twice/internal/address"
+	"github.com/craton-co/twice/internal/fault"
 	"github.com/craton-co/twice/internal/fetch"
 	"github.com/craton-co/twice/internal/inputs"
 	"github.com/craton-co/twice/internal/remotestore"
@@ -99,7 +100,8 @@ func trustForGit(r *address.Resolver) error {
 			return err
 		}
 		if err := replaceFile(dir, []byte(pem)); err != nil {
-			return fmt.Errorf("writing certificates for git: %w", err)
+			return fault.Hint(fmt.Errorf("writing certificates for git: %w", err),
+				"set TWICE_CACHE to a directory of your own, or GIT_SSL_CAINFO to a PEM file that git is to trust")
 		}
 	}
 	return os.Setenv("GIT_SSL_CAINFO", dir)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/craton-co/twice/internal/fault"
 )
 
 // Axis is one thing that may not matter, and that the second build changes.
@@ -74,7 +76,7 @@ func ParseAxes(s string) ([]Axis, error) {
 			for _, x := range AllAxes() {
 				names = append(names, string(x))
 			}
-			return nil, fmt.Errorf("no axis is called %q; there are %s, all and none", n, strings.Join(names, ", "))
+			return nil, fault.Hintf(fmt.Errorf("no axis is called %q", n), "there are %s, all and none", strings.Join(names, ", "))
 		}
 		if !slices.Contains(out, a) {
 			out = append(out, a)
