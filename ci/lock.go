@@ -19,7 +19,7 @@ import (
 // +generate
 func (m *Twice) Lock(
 	ctx context.Context,
-	// Pins to move to what upstream has now: toolchain, builder, base, engine, git, all
+	// Pins to move to what upstream has now: toolchain, builder, base, engine, git, cuda, all
 	// +optional
 	update []string,
 ) (*dagger.Changeset, error) {

@@ -88,7 +88,7 @@ func New(
 	// All inputs in a directory: a bundle, or a store of Twice's
 	// +optional
 	store *dagger.Directory,
-	// Where inputs may be had, KIND=URL each, KIND being crates, debian, snapshot, rust, cuda, git or registries
+	// Where inputs may be had, KIND=URL each, KIND being crates, debian, snapshot, rust, cuda, pypi, git or registries
 	// +optional
 	mirrors []string,
 	// An SSH agent, for git dependencies by ssh: $SSH_AUTH_SOCK

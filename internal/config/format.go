@@ -52,7 +52,12 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   # builds   = ["x86_64", "arm64"] # instead: an image of each, and an index of them
   base       = "runtime-cc"     # or "scratch"
   entrypoint = ["/usr/bin/rg"]  # default: the first binary
+  cmd        = ["--version"]    # arguments, where none are given
   user       = "65532:65532"
+  working-dir = "/data"
+  env        = { RIPGREP_CONFIG_PATH = "/etc/ripgreprc" }
+  labels     = { "org.opencontainers.image.vendor" = "Example" } # beside those that Twice writes
+  expose     = ["8080/tcp"]
   files      = { "wit" = "/usr/share/ripgrep/wit" }
   driver-libraries = ["libcuda.so.1"]  # supplied by the host's driver at run time
 
@@ -72,6 +77,7 @@ const Reference = `  name  = "ripgrep"             # the sources lie in /build/<
   base      = "runtime-cc"      # of every image that isn't made from scratch
   toolchain = { channel = "1.95.0", components = ["rustfmt"] }
   builder   = { image = "builder-rust" }
+  cuda      = { wheels = ["nvidia-cuda-runtime-cu12==12.9.79"] }
 `
 
 // Format writes the file as `twice init` does.

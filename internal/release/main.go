@@ -45,8 +45,8 @@ import (
 // platform is what a program is built for.
 type platform struct{ OS, Arch string }
 
-// platforms of a release. The engine is in those for Linux; the others are
-// clients of an engine elsewhere.
+// platforms of a release. The engine inside runs on linux/amd64; the others are
+// clients of an engine elsewhere, or in Docker or Podman.
 var platforms = []platform{
 	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"},
 }
