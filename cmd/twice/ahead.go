@@ -29,9 +29,8 @@ var errAhead = errors.New("the inputs are there, as far as they can be had")
 
 func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, _ []string, f func(*verify.Runner) (T, error)) (T, error) {
 	var none T
-	if g.progress != "none" {
-		g.progress = "lines"
-	}
+	quiet := g.quiet || g.progress == "none"
+	g.quiet, g.progress = true, "lines" // what the start warns of the whole program says again
 	// The whole program uses the same inputs, and keeps them there.
 	g.to = ""
 	_ = os.Unsetenv("TWICE_STORE_TO")
@@ -39,6 +38,9 @@ func withRunner[T any](ctx context.Context, g *global, eng *engineFlags, _ []str
 	if err != nil {
 		return none, errAhead
 	}
+	p.mu.Lock()
+	p.quiet = quiet
+	p.mu.Unlock()
 	r.Engine = func(ctx context.Context) (verify.Builder, error) {
 		eng.fetch(ctx, r.Tools)
 		return nil, errAhead

@@ -140,7 +140,7 @@ func writeRecord(name, where string, claim *rebuild.Claim, reached *verdict.Verd
 // speaks of what came out of both builds, bit for bit, and of nothing else that the statement
 // says; who says that it is not, of all of it.
 func made(s *provenance.Statement, reached *verdict.Verdict) *provenance.Statement {
-	if reached.Word == verdict.Mismatch || reached.Word == verdict.Alarm {
+	if reached.Word != verdict.Reproducible {
 		return s
 	}
 	only := *s

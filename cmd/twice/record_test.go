@@ -23,7 +23,7 @@ func TestRecordSpeaksOfWhatWasMade(t *testing.T) {
 		{Name: "tool.tar.gz", A: d("good"), B: d("good"), Same: true},
 		{Name: "bin/tool", A: d("tool"), B: d("other")},
 	}}
-	for word, want := range map[verdict.Word]int{verdict.Reproducible: 1, verdict.SameContent: 1, verdict.Mismatch: 3, verdict.Alarm: 3} {
+	for word, want := range map[verdict.Word]int{verdict.Reproducible: 1, verdict.SameContent: 3, verdict.Mismatch: 3, verdict.Alarm: 3} {
 		v.Word = word
 		if got := made(s, v); len(got.Subject) != want || got.Subject[0].Name != "image" || len(s.Subject) != 3 {
 			t.Errorf("%s: %+v", word, got.Subject)

@@ -20,6 +20,8 @@ import (
 // Limits on names: they become paths, file names and labels.
 var (
 	nameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	// What names are filled in, which are Cargo's: one element of a path all the same.
+	filledRE = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}._+@-]{0,127}$`)
 	// cargo's rule for features, with the dep:, crate/feature and ?/ forms.
 	featureRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_+.?/:-]{0,127}$`)
 	envRE     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
@@ -62,7 +64,7 @@ func Parse(data []byte) (*File, error) {
 			return nil, fault.Hintf(fmt.Errorf("%s:%d: there can be several: [%s] is one", Name, v.Line, name), "write [[%s]]", name)
 		}
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(nameRE); err != nil {
 		return nil, err
 	}
 	return &f, nil
@@ -95,17 +97,17 @@ func (f *File) Valid() error {
 			return fmt.Errorf("%s: build %d has no name", Name, i)
 		}
 	}
-	return f.check()
+	return f.check(filledRE)
 }
 
-func (f *File) check() error {
+func (f *File) check(names *regexp.Regexp) error {
 	bad := func(at []any, format string, a ...any) error {
 		return fmt.Errorf("%s: %s", f.Where(at...), fmt.Sprintf(format, a...))
 	}
 	if f.Epoch != nil && (*f.Epoch < 0 || *f.Epoch > 253402300799) {
 		return bad(place("epoch"), "epoch %d is not a time between 1970 and 9999", *f.Epoch)
 	}
-	if f.Name != "" && !nameRE.MatchString(f.Name) {
+	if f.Name != "" && !names.MatchString(f.Name) {
 		return bad(place("name"), "%q can't be a name: letters, digits, dot, dash and underscore", f.Name)
 	}
 	if c := f.Check; c != nil {
@@ -150,28 +152,28 @@ func (f *File) check() error {
 	if err := f.CUDA.check(bad, place("cuda")); err != nil {
 		return err
 	}
-	names := map[string]bool{}
+	builds := map[string]bool{}
 	for i, b := range f.Builds {
-		if err := b.check(bad, place("build", i)); err != nil {
+		if err := b.check(names, bad, place("build", i)); err != nil {
 			return err
 		}
-		if b.Name != "" && names[b.Name] {
+		if b.Name != "" && builds[b.Name] {
 			return fault.Hint(bad(place("build", i, "name"), "two builds are called %q", b.Name), "give one of them another name = \"…\"")
 		}
-		names[b.Name] = true
+		builds[b.Name] = true
 	}
 	for i, im := range f.Images {
-		if err := im.check(bad, place("image", i)); err != nil {
+		if err := im.check(names, bad, place("image", i)); err != nil {
 			return err
 		}
 		if im.Build != "" && len(im.Builds) > 0 {
 			return bad(place("image", i, "build"), "an image has either build or builds")
 		}
-		if im.Build != "" && !names[im.Build] {
+		if im.Build != "" && !builds[im.Build] {
 			return fault.Hint(bad(place("image", i, "build"), "there is no build called %q", im.Build), namesOf(f.Builds))
 		}
 		for j, b := range im.Builds {
-			if !names[b] {
+			if !builds[b] {
 				return fault.Hint(bad(place("image", i, "builds", j), "there is no build called %q", b), namesOf(f.Builds))
 			}
 		}
@@ -208,9 +210,9 @@ func namesOf(builds []Build) string {
 	return "there are: " + strings.Join(names, ", ")
 }
 
-func (b Build) check(bad reject, at []any) error {
+func (b Build) check(names *regexp.Regexp, bad reject, at []any) error {
 	name := func(n string, at []any) error {
-		if n != "" && !nameRE.MatchString(n) {
+		if n != "" && !names.MatchString(n) {
 			return bad(at, "%q can't be a name: letters, digits, dot, dash and underscore", n)
 		}
 		return nil
@@ -269,8 +271,8 @@ func (b Builder) check(bad reject, at []any) error {
 	return checkImage("image", b.Image, bad, in(at, "image"))
 }
 
-func (im Image) check(bad reject, at []any) error {
-	if im.Name != "" && !nameRE.MatchString(im.Name) {
+func (im Image) check(names *regexp.Regexp, bad reject, at []any) error {
+	if im.Name != "" && !names.MatchString(im.Name) {
 		return bad(in(at, "name"), "name %q: letters, digits, dots, dashes and underscores", im.Name)
 	}
 	if im.User != "" && !userRE.MatchString(im.User) {

@@ -10,7 +10,8 @@ import (
 // could be.
 func TestValid(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"build":[{"name":"tool"}]}`:      "",
+		`{"build":[{"name":"tool"}]}`: "",
+		`{"name":"_tool","build":[{"name":"_tool","bins":["_debug","c++"]}],"image":[{"name":"` + strings.Repeat("n", 70) + `","build":"_tool","base":"scratch"}]}`: "",
 		`{}`:                               "there is no build",
 		`{"build":[]}`:                     "there is no build",
 		`{"build":[{}]}`:                   "build 0 has no name",

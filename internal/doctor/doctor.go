@@ -97,8 +97,9 @@ const enough = 10 << 30
 
 // Run makes all checks of the machine; places are those that are asked.
 func Run(ctx context.Context, m Machine, places []Place) []Line {
-	lines := []Line{m.platform(), m.engine()}
-	if m.inside() {
+	eng := m.engine()
+	lines := []Line{m.platform(), eng}
+	if strings.HasPrefix(eng.Found, "embedded") || strings.HasPrefix(eng.Found, "rootless,") || eng.Found == "rootless" {
 		lines = append(lines, m.overlay(), m.cgroup())
 	}
 	lines = append(lines, m.git(), m.cache(), m.disk())

@@ -46,6 +46,10 @@ const dialTimeout = 20 * time.Second
 // asked more often than every five minutes.
 const askAgain = 5*time.Minute + 10*time.Second
 
+// patience is how long it has for that answer, and for taking what it is sent: a network
+// may be away for a while.
+const patience = 2 * time.Minute
+
 // Dial connects to a BuildKit that somebody else runs and asks it what it is.
 // An address is what BUILDKIT_HOST holds: unix:///run/buildkit/buildkitd.sock,
 // tcp://host:1234, docker-container://NAME, podman-container://NAME,
@@ -65,7 +69,7 @@ func Dial(ctx context.Context, addr string, t TLS) (Engine, error) {
 		return nil, fmt.Errorf("engine %s: %w", shown, err)
 	}
 	if u.Scheme == "tcp" {
-		opts = append(opts, client.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: askAgain, Timeout: dialTimeout})))
+		opts = append(opts, client.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: askAgain, Timeout: patience})))
 	}
 	ctx, cancel := context.WithTimeoutCause(bklog.WithLogger(ctx, silent), dialTimeout,
 		fmt.Errorf("no answer within %s", dialTimeout))

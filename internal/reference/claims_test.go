@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -205,6 +206,20 @@ func TestImageArchive(t *testing.T) {
 		if got, err := r.Compare(t.Context(), []Ours{image}, cause.Context{}); err != nil || len(got.Artefacts) != 1 || !got.Artefacts[0].Same {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
+	}
+	// Of an index of two platforms one is enough, but not none.
+	other := digest.FromString("another platform")
+	nested := []byte(`{"schemaVersion":2,"manifests":[{"digest":"` + d.String() + `"},{"digest":"` + other.String() + `"}]}`)
+	files["blobs/sha256/"+digest.FromBytes(nested).Encoded()] = nested
+	files["index.json"] = []byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"` + digest.FromBytes(nested).String() + `","size":1}]}`)
+	files["manifest.json"] = docker(layerBlob)
+	several := append([]string{"blobs/sha256/" + digest.FromBytes(nested).Encoded()}, all...)
+	if _, err := Open(t.Context(), write(t, t.TempDir(), "image.tar", tarOf(t, regular(several...), files))); err != nil {
+		t.Errorf("one platform of two: %v", err)
+	}
+	without := slices.DeleteFunc(several, func(name string) bool { return name == layerBlob || name == "manifest.json" })
+	if _, err := Open(t.Context(), write(t, t.TempDir(), "image.tar", tarOf(t, regular(without...), files))); !errors.Is(err, errMissing) {
+		t.Errorf("no platform of two: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, layerBlob)); err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ func (l *layout) readTar(ctx context.Context, name string, size int64) (is bool,
 		h, err := t.Next()
 		if err == io.EOF {
 			if l.index != nil && odd != "" {
-				return false, fmt.Errorf("%.100q in it can be taken in two ways", odd)
+				return false, fault.Hint(fmt.Errorf("%.100q in it can be taken in two ways", odd), "pack it again, without links: tar -xf IMAGE.tar -C NEW, then tar -cf IMAGE.tar -C NEW .")
 			}
 			return l.index != nil || l.docker != nil, nil
 		}
@@ -181,9 +181,11 @@ const (
 )
 
 // whole says what is missing of what an index names, and whether manifest.json names another
-// image.
+// image. Of an image for several platforms, some of which were not copied, one has to be there:
+// its index has the digest of each.
 func (l *layout) whole(manifests []ocispec.Descriptor) error {
 	images := map[string]bool{} // what manifest.json may say
+	var lacks error             // what an index of several platforms lacks: some were not copied
 	seen := map[digest.Digest]bool{}
 	var walk func(list []ocispec.Descriptor, depth int) error
 	walk = func(list []ocispec.Descriptor, depth int) error {
@@ -196,6 +198,10 @@ func (l *layout) whole(manifests []ocispec.Descriptor) error {
 			}
 			seen[d.Digest] = true
 			read, err := l.blob(d)
+			if errors.Is(err, errMissing) && depth > 0 {
+				lacks = err
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -218,17 +224,25 @@ func (l *layout) whole(manifests []ocispec.Descriptor) error {
 				continue
 			}
 			parts := append([]ocispec.Descriptor{*m.Config}, m.Layers...)
-			for _, p := range parts {
-				if _, err := l.blob(p); err != nil {
-					return err
-				}
+			if err = l.have(parts); errors.Is(err, errMissing) && depth > 0 {
+				lacks = err
+				continue
+			}
+			if err != nil {
+				return err
 			}
 			images[blobNames(parts)] = true
 		}
 		return nil
 	}
-	if err := walk(manifests, 0); err != nil || l.docker == nil {
+	if err := walk(manifests, 0); err != nil {
 		return err
+	}
+	if len(images) == 0 && lacks != nil {
+		return lacks
+	}
+	if l.docker == nil {
+		return nil
 	}
 	var entries []struct {
 		Config string
@@ -252,9 +266,21 @@ func (l *layout) blob(d ocispec.Descriptor) (func() ([]byte, error), error) {
 	}
 	read, ok := l.blobs[d.Digest]
 	if !ok {
-		return nil, fault.Hint(fmt.Errorf("blobs/sha256/%s is missing in it, which its index needs", d.Digest.Encoded()), "copy all of the image")
+		return nil, fault.Hint(fmt.Errorf("blobs/sha256/%s, which its index needs, %w", d.Digest.Encoded(), errMissing), "copy all of the image")
 	}
 	return read, nil
+}
+
+var errMissing = errors.New("is missing in it")
+
+// have says whether all of some blobs are there.
+func (l *layout) have(list []ocispec.Descriptor) error {
+	for _, d := range list {
+		if _, err := l.blob(d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // blobNames are the names of blobs in a layout, a line each.

@@ -215,10 +215,10 @@ func (r *Reference) directory(ctx context.Context) error {
 func (r *Reference) leadsToFile(p string) (bool, error) {
 	info, err := os.Stat(p)
 	if err != nil {
-		return false, err
+		return false, fault.Hint(err, "put there what the link leads to, or take it away")
 	}
 	if !info.Mode().IsRegular() && !info.IsDir() {
-		return false, errors.New("it is neither a file nor a folder")
+		return false, fault.Hint(errors.New("it is neither a file nor a folder"), "take it away")
 	}
 	root, err := filepath.EvalSymlinks(r.Path)
 	if err != nil {

@@ -13,17 +13,17 @@ import (
 // What moves goes on for as long as it takes; where nothing moves, it ends.
 func TestPatience(t *testing.T) {
 	old := patience
-	patience = 300 * time.Millisecond
+	patience = 2 * time.Second
 	defer func() { patience = old }()
 	stop := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/slow": // takes what it is sent, and answers bit by bit
 			_, _ = io.Copy(io.Discard, r.Body)
-			for range 6 {
+			for range 4 {
 				_, _ = io.WriteString(w, "x")
 				w.(http.Flusher).Flush()
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(700 * time.Millisecond)
 			}
 		case "/half":
 			_, _ = io.WriteString(w, "x")
@@ -49,12 +49,12 @@ func TestPatience(t *testing.T) {
 		_, err = io.Copy(io.Discard, resp.Body)
 		return err
 	}
-	if err := ask("/slow", &drops{6}); err != nil {
+	if err := ask("/slow", &drops{4}); err != nil {
 		t.Error(err)
 	}
 	for _, path := range []string{"/half", "/never"} {
 		start := time.Now()
-		if err := ask(path, nil); err == nil || !strings.Contains(err.Error(), "the registry said nothing for 300ms") {
+		if err := ask(path, nil); err == nil || !strings.Contains(err.Error(), "the registry said nothing for 2s") {
 			t.Errorf("%s: %v", path, err)
 		}
 		if d := time.Since(start); d < patience {
@@ -72,6 +72,6 @@ func (d *drops) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	d.n--
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(700 * time.Millisecond)
 	return copy(p, "drop"), nil
 }

@@ -346,8 +346,10 @@ func (r *Runner) Verify(ctx context.Context, opt Options) (v *verdict.Verdict, e
 	key := prep.verdictKey(opt, opt.keepsDependencies(prep))
 	var stored *verdict.Verdict
 	if !opt.Fresh && opt.Rebuild == nil && opt.Keep == "" && opt.Differing == nil {
-		stored = r.recall(prep.verdictKey(opt, false))
-		if stored == nil && !opt.Clean && ref == nil {
+		clean := prep.verdictKey(opt, false)
+		if stored = r.recall(clean); stored != nil {
+			key = clean // what explains it goes with it
+		} else if !opt.Clean && ref == nil {
 			stored = r.recall(key)
 		}
 		if stored != nil && (opt.Clean || ref != nil) && !isClean(stored) {
