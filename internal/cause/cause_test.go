@@ -245,25 +245,16 @@ func TestAxes(t *testing.T) {
 	}
 }
 
-// TestSpeed holds the promise for two programs of 27 MB that were built in two
-// directories: the cause and the fix in a second.
-func TestSpeed(t *testing.T) {
+// In a large binary the one thing that matters is found; how long that takes the row
+// diff-27mb of scripts/bench measures.
+func TestLarge(t *testing.T) {
 	m := newMaker(t)
 	source := "char data[27000000] = {1};\nint main(void) { return data[5]; }\n"
 	a, b := m.gcc("one/proj", source, nil, "-g"), m.gcc("two/other/proj", source, nil, "-g")
-	best := time.Hour
-	for range 5 { // this machine has other things to do, too
-		start := time.Now()
-		list := Explain(compared(t, "bin/x", a, b), Context{})
-		best = min(best, time.Since(start))
-		if names(list) != "path" || !strings.Contains(list[0].Fix, "--remap-path-prefix") {
-			t.Fatalf("%+v", list)
-		}
+	list := Explain(compared(t, "bin/x", a, b), Context{})
+	if names(list) != "path" || !strings.Contains(list[0].Fix, "--remap-path-prefix") {
+		t.Fatalf("%+v", list)
 	}
-	if best > time.Second {
-		t.Errorf("took %v", best)
-	}
-	t.Logf("%d bytes in %v", len(a), best)
 }
 
 func TestAlone(t *testing.T) {
