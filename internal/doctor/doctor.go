@@ -97,9 +97,9 @@ const enough = 10 << 30
 
 // Run makes all checks of the machine; places are those that are asked.
 func Run(ctx context.Context, m Machine, places []Place) []Line {
-	eng := m.engine()
+	eng, own := m.engine()
 	lines := []Line{m.platform(), eng}
-	if strings.HasPrefix(eng.Found, "embedded") || strings.HasPrefix(eng.Found, "rootless,") || eng.Found == "rootless" {
+	if own {
 		lines = append(lines, m.overlay(), m.cgroup())
 	}
 	lines = append(lines, m.git(), m.cache(), m.disk())
@@ -128,34 +128,35 @@ func (m Machine) platform() Line {
 // inside says whether the engine that Twice has inside is for this machine.
 func (m Machine) inside() bool { return m.OS == "linux" && m.Arch == "amd64" }
 
-// engine is the one that a build would have, in the order in which they are tried.
-func (m Machine) engine() Line {
+// engine is the one that a build would have, in the order in which they are tried; own, if
+// it is the one that Twice has inside.
+func (m Machine) engine() (l Line, own bool) {
 	if host := m.Env("BUILDKIT_HOST"); host != "" {
-		return Line{"engine", OK, "BUILDKIT_HOST names " + host, ""}
+		return Line{"engine", OK, "BUILDKIT_HOST names " + host, ""}, false
 	}
 	var why, mend string
 	if m.inside() {
 		if m.UID == 0 && m.Mounts {
-			return Line{"engine", OK, "embedded: this user is root", ""}
+			return Line{"engine", OK, "embedded: this user is root", ""}, true
 		}
 		if why, mend = m.noNamespaces(); why == "" {
 			if one := m.oneUser(); one != "" {
 				return Line{"engine", Note, "rootless, with one user only (" + one + "): the user is not varied",
-					"`apt-get install uidmap`, and a line NAME:100000:65536 in /etc/subuid and /etc/subgid"}
+					"`apt-get install uidmap`, and a line NAME:100000:65536 in /etc/subuid and /etc/subgid"}, true
 			}
-			return Line{"engine", OK, "rootless", ""}
+			return Line{"engine", OK, "rootless", ""}, true
 		}
 		why = "rootless can't run: " + why + "; "
 	}
 	for _, name := range []string{"docker", "podman"} {
 		if _, err := m.LookPath(name); err == nil {
-			return Line{"engine", OK, why + name + " is installed", ""}
+			return Line{"engine", OK, why + name + " is installed", ""}, false
 		}
 	}
 	if mend != "" {
 		mend = mend + ", or "
 	}
-	return Line{"engine", Missing, why + "neither Docker nor Podman is installed", mend + "install one of these, or name a BuildKit that runs: --engine tcp://HOST:1234"}
+	return Line{"engine", Missing, why + "neither Docker nor Podman is installed", mend + "install one of these, or name a BuildKit that runs: --engine tcp://HOST:1234"}, false
 }
 
 // noNamespaces says why this user can't make a user namespace, and what mends it.

@@ -15,7 +15,7 @@ const mounts = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / /home rw - nfs4 se
 // good is a machine that lacks nothing.
 func good() Machine {
 	return Machine{
-		OS: "linux", Arch: "amd64", UID: 0, User: "root", Mounts: true, CacheDir: "/root/.cache/twice",
+		OS: "linux", Arch: "amd64", UID: 0, User: "root", Mounts: true, CacheDir: "/var/cache/twice",
 		FS: fstest.MapFS{
 			"proc/filesystems":                     {Data: []byte("nodev\toverlay\n\text4\n")},
 			"proc/self/mountinfo":                  {Data: []byte(mounts)},

@@ -197,7 +197,7 @@ func (l *layout) whole(manifests []ocispec.Descriptor) error {
 				continue
 			}
 			seen[d.Digest] = true
-			read, err := l.blob(d)
+			read, err := l.reader(d)
 			if errors.Is(err, errMissing) && depth > 0 {
 				lacks = err
 				continue
@@ -259,14 +259,14 @@ func (l *layout) whole(manifests []ocispec.Descriptor) error {
 	return nil
 }
 
-// blob is what reads a blob.
-func (l *layout) blob(d ocispec.Descriptor) (func() ([]byte, error), error) {
+// reader is what reads a blob that an index needs.
+func (l *layout) reader(d ocispec.Descriptor) (func() ([]byte, error), error) {
 	if err := d.Digest.Validate(); err != nil {
 		return nil, fmt.Errorf("%.100q in its index: %w", d.Digest, err)
 	}
 	read, ok := l.blobs[d.Digest]
 	if !ok {
-		return nil, fault.Hint(fmt.Errorf("blobs/sha256/%s, which its index needs, %w", d.Digest.Encoded(), errMissing), "copy all of the image")
+		return nil, fault.Hint(fmt.Errorf("%s, which its index needs, %w", image.BlobPath(d.Digest), errMissing), "copy all of the image")
 	}
 	return read, nil
 }
@@ -276,7 +276,7 @@ var errMissing = errors.New("is missing in it")
 // have says whether all of some blobs are there.
 func (l *layout) have(list []ocispec.Descriptor) error {
 	for _, d := range list {
-		if _, err := l.blob(d); err != nil {
+		if _, err := l.reader(d); err != nil {
 			return err
 		}
 	}
@@ -287,7 +287,7 @@ func (l *layout) have(list []ocispec.Descriptor) error {
 func blobNames(list []ocispec.Descriptor) string {
 	var names []string
 	for _, d := range list {
-		names = append(names, path.Join("blobs", d.Digest.Algorithm().String(), d.Digest.Encoded()))
+		names = append(names, image.BlobPath(d.Digest))
 	}
 	return strings.Join(names, "\n")
 }
